@@ -1,0 +1,81 @@
+# `make demo` and `make test` need Python 3.11 or newer and make; everything else they fetch.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+# uv does not read PIP_FIND_LINKS: pass it on
+LINKS := $(foreach place,$(PIP_FIND_LINKS),--find-links $(place))
+INSTALL := $(UV) pip install --quiet $(LINKS)
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+export PYTHONHASHSEED ?= 0
+
+.PHONY: demo test quick check envs lock golden docs bench clean
+
+demo: $(VENV)/.local ## install the light core with the local runner, and run the README's main job
+	$(BIN)/mlspec run specs/churn.yaml
+
+test: check envs ## install everything and run every test
+	$(BIN)/pytest -q -n $(JOBS) --dist worksteal
+
+quick: $(VENV)/.dev ## the tests that take a moment
+	$(BIN)/pytest -q -n $(JOBS) -m "not slow"
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# One environment for each backend, from its own lock and with mlspec's wheel: what a user of a compiled project has.
+envs: $(VENV)/.dev .venvs/kfp/.done .venvs/prefect/.done .venvs/zenml/.done
+
+.venvs/%/.done: requirements/%.txt build/wheel/.done
+	$(UV) venv --quiet --clear --python $(BIN)/python .venvs/$*
+	$(INSTALL) --python .venvs/$*/bin/python -r requirements/$*.txt
+	$(INSTALL) --python .venvs/$*/bin/python --no-deps --reinstall build/wheel/mlspec-*.whl
+	touch $@
+
+SOURCES := $(shell find mlspec backends templates requirements -type f -not -path '*/__pycache__/*' 2>/dev/null)
+build/wheel/.done: $(VENV)/.dev pyproject.toml README.md LICENSE $(SOURCES)
+	rm -rf build/wheel
+	$(UV) build --quiet --wheel --python $(BIN)/python --no-build-isolation --out-dir build/wheel .
+	touch $@
+
+$(UV):
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlspec needs Python 3.11 or newer, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.local: $(UV) requirements/local.txt pyproject.toml
+	$(INSTALL) --python $(BIN)/python -r requirements/local.txt
+	$(INSTALL) --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+$(VENV)/.dev: $(UV) requirements/dev.txt pyproject.toml
+	$(INSTALL) --python $(BIN)/python -r requirements/dev.txt
+	$(INSTALL) --python $(BIN)/python --no-deps --editable .
+	touch $@ $(VENV)/.local
+
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" $(LINKS) pyproject.toml
+lock: $(UV) ## resolve every lock anew; the others follow dev.txt, so that all environments hold the same versions
+	$(COMPILE) --extra all --group dev -o requirements/dev.txt --upgrade
+	$(COMPILE) -c requirements/dev.txt -o requirements/core.txt --upgrade
+	$(COMPILE) --extra local -c requirements/dev.txt -o requirements/local.txt --upgrade
+	$(COMPILE) --extra kfp -c requirements/dev.txt -o requirements/kfp.txt --upgrade
+	$(COMPILE) --extra prefect -c requirements/dev.txt -o requirements/prefect.txt --upgrade
+	$(COMPILE) --extra zenml -c requirements/dev.txt -o requirements/zenml.txt --upgrade
+	$(COMPILE) --extra local --group bench -c requirements/dev.txt -o requirements/bench.txt --upgrade
+
+docs: $(VENV)/.dev ## write the generated pages
+	$(BIN)/python -m docs.generate
+
+golden: $(VENV)/.dev ## refresh the golden trees; review the diff
+	$(BIN)/pytest -q tests/test_golden.py --update-golden
+
+bench: $(VENV)/.dev ## measure (see benchmarks/README.md)
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python .venvs/bench
+	$(INSTALL) --python .venvs/bench/bin/python -r requirements/bench.txt
+	$(INSTALL) --python .venvs/bench/bin/python --no-deps --editable .
+	.venvs/bench/bin/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .venvs build dist runs .mlspec

@@ -1,0 +1,1 @@
+"""One module for each orchestrator that mlspec writes projects for."""

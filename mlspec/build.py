@@ -1,0 +1,110 @@
+"""From a spec on disk to a checked project, its pipeline, and the bundle of a backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlspec import layers
+from mlspec.diagnostic import Diagnostic, Finding, Problem, Severity
+
+if TYPE_CHECKING:
+    from mlspec.bundle import Bundle
+    from mlspec.ir import Pipeline
+    from mlspec.layers import Layered
+    from mlspec.spec.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A spec that has been read: its layers, what is wrong with it, and the project, or None where it is too wrong for one."""
+
+    path: Path
+    layered: Layered
+    diagnostics: tuple[Diagnostic, ...]
+    project: Project | None
+
+    @property
+    def folder(self) -> Path:
+        return self.path.resolve().parent
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(one for one in self.diagnostics if one.finding.severity is Severity.ERROR)
+
+    def checked(self) -> Project:
+        """Return the project; raise Problem with every error where there is one."""
+        if self.errors or self.project is None:
+            raise Problem(*self.errors)
+        return self.project
+
+
+def open_spec(path: Path, *, env: str | None = None, sets: Sequence[str] = ()) -> Opened:
+    """Read a spec with its layers and check it. Faults of the user's are in `diagnostics`; a file that is not there is a Problem."""
+    from mlspec.spec.project import unrealised, validate
+
+    layered = layers.load(path, env=env, sets=sets)
+    found: list[Diagnostic] = list(layered.problems)
+    project: Project | None = None
+    if not any(one.finding.severity is Severity.ERROR for one in found):
+        project, findings = validate(layered.data)
+        findings = [*findings, *(unrealised(project) if project else ())]
+        found += [layered.place_finding(finding) for finding in findings]
+    return Opened(path, layered, tuple(found), project)
+
+
+def resolve(project: Project) -> dict[str, Any]:
+    """Return the spec with every default written out, as `config.yaml` shows it."""
+    from mlspec.spec.project import resolved
+
+    return resolved(project)
+
+
+def pipeline_of(opened: Opened) -> Pipeline:
+    """Lower a checked spec, with the user's own modules that it names read from beside it."""
+    from mlspec.lower import entrypoints, lower
+
+    project = opened.checked()
+    config = resolve(project)
+    code = dict(_modules(opened.folder, sorted(set(entrypoints(config)))))
+    try:
+        return lower(project, config, code)
+    except Problem as problem:
+        raise Problem(*(placed(opened, fault) for fault in problem.faults)) from None
+
+
+def placed(opened: Opened, fault: Finding | Diagnostic) -> Diagnostic:
+    """Give a finding its place in the spec's files."""
+    return fault if isinstance(fault, Diagnostic) else opened.layered.place_finding(fault)
+
+
+def _modules(folder: Path, named: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield (path, text) of each module that entrypoints name and that lies beside the spec; a package comes whole."""
+    for top in sorted({entrypoint.partition(":")[0].partition(".")[0] for entrypoint in named}):
+        single = folder / f"{top}.py"
+        files = [single] if single.is_file() else sorted((folder / top).rglob("*.py")) if (folder / top).is_dir() else []
+        for file in files:
+            yield file.relative_to(folder).as_posix(), file.read_text(encoding="utf-8")
+
+
+def bundle_of(pipeline: Pipeline, backend: str) -> Bundle:
+    """Write a pipeline down as a project for a backend, in memory. Pure: the same pipeline gives the same bytes anywhere."""
+    from mlspec.backend import load
+
+    return load(backend).emit(pipeline)
+
+
+def lacks(opened: Opened, pipeline: Pipeline, backend: str) -> list[Diagnostic]:
+    """Say, on the spec's lines, what of this pipeline a backend cannot honour."""
+    from mlspec.backend import load
+
+    return [placed(opened, finding) for finding in load(backend).lacks(pipeline)]
+
+
+def config_text(config: Mapping[str, Any]) -> str:
+    """Write a resolved spec as YAML."""
+    from mlspec.render import yaml
+
+    return yaml(dict(config))

@@ -1,0 +1,405 @@
+"""The command line: click commands that import what they need when they run. The only module that prints or exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mlspec import __version__
+from mlspec.diagnostic import Diagnostic, Finding, Problem, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mlspec.build import Opened
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+BUGS = "https://github.com/mlspec/mlspec/issues"
+
+
+def entry() -> None:
+    """Run the command line and exit: 0 clean, 1 findings or a failed run, 2 wrong usage, 3 a bug of ours, 130 interrupted."""
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except Problem as problem:
+        show(problem.faults)
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted; what was finished is kept, the same command goes on from there", err=True)
+        sys.stdout.flush()
+        os._exit(130)  # a step in a thread cannot be stopped otherwise
+    except BrokenPipeError:
+        os._exit(1)
+    except Exception as error:
+        sys.exit(_crashed(error))
+
+
+def _crashed(error: Exception) -> int:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="mlspec-crash-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        file.write(f"mlspec {__version__}, Python {sys.version}\n{' '.join(sys.argv)}\n{traceback.format_exc()}")
+    click.echo(f"mlspec has a bug: {type(error).__name__}: {error}\nPlease report it with {file.name} at {BUGS}", err=True)
+    return 3
+
+
+def show(faults: Iterable[Finding | Diagnostic], texts: dict[str, str] | None = None) -> None:
+    """Print faults to standard error: with a caret where their place is known."""
+    from mlspec import display
+
+    faults = list(faults)
+    placed = [fault for fault in faults if isinstance(fault, Diagnostic)]
+    if placed:
+        sources = texts if texts is not None else _texts(placed)
+        click.echo(display.text(placed, sources, color=_color(sys.stderr), width=None), err=True, color=_color(sys.stderr))
+    for fault in faults:
+        if isinstance(fault, Finding):
+            click.echo(f"{fault.severity}: {fault}", err=True)
+
+
+def _texts(diagnostics: Iterable[Diagnostic]) -> dict[str, str]:
+    texts = {}
+    for name in {one.file for one in diagnostics}:
+        try:
+            texts[name] = Path(name).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+    return texts
+
+
+def _color(stream: Any) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _layered(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The arguments of every command that reads a spec."""
+    command = click.option(
+        "--set", "sets", multiple=True, metavar="ROUTE=VALUE", help="Set a value, such as --set splits.seed=3."
+    )(command)
+    command = click.option("--env", metavar="NAME", help="Lay the overlay `environments.NAME` over the spec.")(command)
+    return click.argument("spec", type=click.Path(path_type=Path))(command)
+
+
+def _open(spec: Path, env: str | None, sets: tuple[str, ...]) -> Opened:
+    from mlspec import build
+
+    return build.open_spec(spec, env=env, sets=sets)
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, message="mlspec %(version)s")
+def cli() -> None:
+    """One YAML spec for a machine-learning project: checked, run here, compiled to your orchestrator.
+
+    \b
+    Examples:
+      mlspec lint specs/churn.yaml
+      mlspec run specs/churn.yaml
+      mlspec compile specs/churn.yaml --backend kfp -o build/kfp
+    """
+
+
+@cli.command()
+@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--env", metavar="NAME", help="Lay the overlay `environments.NAME` over the spec.")
+@click.option("--set", "sets", multiple=True, metavar="ROUTE=VALUE", help="Set a value before checking.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "concise", "json"]),
+    default="text",
+    show_default=True,
+    help="How findings are told.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def lint(specs: tuple[Path, ...], env: str | None, sets: tuple[str, ...], form: str, as_json: bool) -> int:
+    """Check specs without running anything. Exit code 1 where there is an error or a warning.
+
+    \b
+    Examples:
+      mlspec lint specs/*.yaml
+      mlspec lint churn.yaml --env prod --format concise
+    """
+    from mlspec import display
+
+    found: list[Diagnostic] = []
+    texts: dict[str, str] = {}
+    for spec in specs:
+        opened = _open(spec, env, sets)
+        found += opened.diagnostics
+        texts |= opened.layered.texts
+    if form == "json" or as_json:
+        click.echo(json.dumps(display.as_json(found), indent=1, ensure_ascii=False))
+    elif form == "concise":
+        for line in filter(None, [display.concise(found)]):
+            click.echo(line)
+    else:
+        color = _color(sys.stdout)
+        told = (
+            display.text(found, texts, color=color, width=None)
+            if found
+            else f"{len(specs)} spec{'s' * (len(specs) > 1)} checked: all good"
+        )
+        click.echo(told, color=color)
+    return int(any(one.finding.severity is not Severity.INFO for one in found))
+
+
+@cli.command()
+@_layered
+@click.option("--backend", metavar="NAME", help="Compile for this orchestrator and run that here (kfp, prefect, zenml).")
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where run folders go.")
+@click.option("--force", multiple=True, metavar="STEP", help="Run this step again though nothing changed; `all` for every step.")
+@click.option("--workers", type=click.IntRange(1), help="How many steps may run at once. [default: the number of cores]")
+@click.option("--quiet", "-q", is_flag=True, help="Say only how it ended.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object about the finished run, and nothing else.")
+def run(
+    spec: Path,
+    env: str | None,
+    sets: tuple[str, ...],
+    backend: str | None,
+    runs: Path,
+    force: tuple[str, ...],
+    workers: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Run a spec's pipeline. Finished steps are kept: a second run does only what changed, an interrupted one goes on.
+
+    Exit code 1 where a step failed or a gate was missed; the message names the number, the target and the spec's line.
+
+    \b
+    Examples:
+      mlspec run specs/churn.yaml
+      mlspec run specs/churn.yaml --set model.params.C=0.5
+      mlspec run specs/churn.yaml --backend prefect
+    """
+    from mlspec import build
+
+    opened = _open(spec, env, sets)
+    if opened.errors:
+        raise Problem(*opened.errors)
+    pipeline = build.pipeline_of(opened)
+    if not (quiet or as_json):
+        show(opened.diagnostics, opened.layered.texts)
+    if backend:
+        return _run_on(opened, pipeline, backend, runs, as_json)
+    return _run_here(opened, pipeline, runs, force, workers, quiet, as_json)
+
+
+def _run_here(
+    opened: Opened, pipeline: Any, runs: Path, force: tuple[str, ...], workers: int | None, quiet: bool, as_json: bool
+) -> int:
+    from mlspec import build, local, progress, receipt
+    from mlspec.store import Store
+
+    known = [step.id for step in pipeline.steps]
+    for name in set(force) - {"all", *known}:
+        raise click.BadParameter(f"there is no step {name!r}; the steps are {', '.join(known)}", param_hint="--force")
+    if not (quiet or as_json):
+        click.echo(f"{pipeline.name}: {len(known)} steps")
+    shown = progress.choose(pipeline, terminal=_color(sys.stdout), quiet=quiet or as_json, say=click.echo)
+    told = local.run(opened, pipeline, shown, runs=runs, force=known if "all" in force else force, workers=workers)
+    result = told.result
+    faults = [build.placed(opened, fault) for fault in result.faults]
+    if as_json:
+        from mlspec import display
+
+        steps = {
+            name: {"state": one.state, "why": one.why, "seconds": round(one.seconds, 3)} for name, one in result.steps.items()
+        }
+        paths = {name: str(path) for name, path in sorted(told.shown.items())}
+        outcome = {
+            "state": "succeeded" if result.succeeded else "failed",
+            "folder": str(told.folder),
+            "steps": steps,
+            "shown": paths,
+        }
+        click.echo(json.dumps(outcome | {"diagnostics": display.as_json(faults)}, indent=1, ensure_ascii=False))
+        return int(not result.succeeded)
+    if faults:
+        show(faults, opened.layered.texts)
+    said = _closing(pipeline.name, told)
+    click.echo(said, nl=False)
+    if result.succeeded:
+        files, environment = local.watched(opened, pipeline, Store(local.STORE), told)
+        receipt.write(str(local.STORE), sys.argv[2:], files, environment, _closing(pipeline.name, told, again=True))
+    return int(not result.succeeded)
+
+
+def _closing(name: str, told: Any, *, again: bool = False) -> str:
+    result = told.result
+    ran = len(result.ran())
+    if again:
+        first = f"{name}: nothing to do, all {len(result.steps)} steps are up to date\n"
+    else:
+        count = {
+            state: sum(one.state == state for one in result.steps.values())
+            for state in ("succeeded", "cached", "failed", "skipped")
+        }
+        told_counts = ", ".join(f"{number} {state}" for state, number in count.items() if number)
+        first = (
+            f"{name}: {'succeeded' if result.succeeded else 'FAILED'} ({told_counts})\n"
+            if ran
+            else f"{name}: nothing to do, every step is up to date\n"
+        )
+    shown = [
+        f"  {label:<9} {told.shown[file]}\n"
+        for label, file in (
+            ("metrics", "metrics.json"),
+            ("decision", "decision.json"),
+            ("report", "report.html"),
+            ("model", "package"),
+        )
+        if file in told.shown
+    ]
+    return first + f"  {'folder':<9} {told.folder}\n" + "".join(shown)
+
+
+def _run_on(opened: Opened, pipeline: Any, backend: str, runs: Path, as_json: bool) -> int:
+    from mlspec import remote
+
+    show(remote.lacks(opened, pipeline, backend), opened.layered.texts)
+    told = remote.run(opened, pipeline, backend, runs=runs)
+    outcome = told.outcome
+    if as_json:
+        paths = {name: str(path) for name, path in sorted(told.shown.items())}
+        click.echo(
+            json.dumps(
+                {"state": outcome.state, "folder": str(told.folder), "steps": dict(outcome.steps), "shown": paths}, indent=1
+            )
+        )
+    else:
+        failed = [name for name, state in outcome.steps.items() if state == "failed"]
+        click.echo(
+            f"{pipeline.name} on {backend}: {outcome.state.upper() if failed else outcome.state}{': ' + ', '.join(failed) if failed else ''}"
+        )
+        click.echo(f"  {'folder':<9} {told.folder}")
+        for label, file in (
+            ("metrics", "metrics.json"),
+            ("decision", "decision.json"),
+            ("report", "report.html"),
+            ("model", "package"),
+        ):
+            if file in told.shown:
+                click.echo(f"  {label:<9} {told.shown[file]}")
+    if told.faults:
+        show(told.faults, opened.layered.texts)
+    return int(outcome.state != "succeeded")
+
+
+@cli.command("compile")
+@_layered
+@click.option("--backend", required=True, metavar="NAME", help="The orchestrator to write for: kfp, prefect, zenml.")
+@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="The directory to write the project to.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the directory is not what would be written.")
+def compile_(spec: Path, env: str | None, sets: tuple[str, ...], backend: str, output: Path, check: bool) -> int:
+    """Write the pipeline as a project for an orchestrator. The same spec gives the same bytes on any machine.
+
+    A file that you have edited is never overwritten: the new text goes beside it as NAME.new.
+
+    \b
+    Examples:
+      mlspec compile specs/churn.yaml --backend kfp -o build/kfp
+      mlspec compile specs/churn.yaml --backend prefect -o build/prefect --check
+    """
+    from mlspec import build
+
+    opened = _open(spec, env, sets)
+    if opened.errors:
+        raise Problem(*opened.errors)
+    pipeline = build.pipeline_of(opened)
+    show([*opened.diagnostics, *build.lacks(opened, pipeline, backend)], opened.layered.texts)
+    bundle = build.bundle_of(pipeline, backend)
+    if check:
+        stale = [
+            name
+            for name, text in bundle.files.items()
+            if not (output / name).is_file() or (output / name).read_text(encoding="utf-8") != text
+        ]
+        click.echo(f"{output} is up to date" if not stale else f"{output} is stale: {', '.join(stale)}")
+        return int(bool(stale))
+    changes = bundle.write(output)
+    click.echo(
+        f"{pipeline.name} for {backend}: {len(changes.written)} files written, {len(changes.unchanged)} unchanged in {output}"
+    )
+    for name in changes.kept:
+        click.echo(f"  you have edited {name}: it is kept, the new text is in {name}.new")
+    return 0
+
+
+@cli.command()
+@click.argument("route")
+def explain(route: str) -> int:
+    """Say what a key of the spec means, its default, and which rule of the guide chose that.
+
+    \b
+    Examples:
+      mlspec explain splits.ratios
+      mlspec explain evaluation.worst_slice
+    """
+    from mlspec import reference
+
+    told = reference.explain(route)
+    if told is None:
+        raise Problem(Finding("unknown-key", f"the language has no key {route!r}", help="docs/spec.md lists every key"))
+    click.echo(told)
+    return 0
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of the language, for editors (yaml-language-server) and other tools."""
+    from mlspec import schema as schemas
+
+    click.echo(json.dumps(schemas.build(), indent=1, ensure_ascii=False))
+
+
+@cli.command()
+@click.argument("package", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path))
+def predict(package: Path, data: Path) -> None:
+    """Predict for each row of a CSV or Parquet file with a packaged model; CSV goes to standard output.
+
+    \b
+    Examples:
+      mlspec predict runs/churn/run_001/package new-customers.csv > scores.csv
+    """
+    from mlspec.runtime import predictor
+
+    click.echo(predictor.predict_file(package, data), nl=False)
+
+
+@cli.command()
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), default=Path(), show_default="here", help="The directory for the wheel."
+)
+def wheel(output: Path) -> None:
+    """Write mlspec itself as a wheel, for images that cannot fetch it from a package index.
+
+    \b
+    Examples:
+      mlspec wheel -o build/kfp/wheels
+    """
+    from mlspec import wheelhouse
+
+    click.echo(str(wheelhouse.build(output)))
+
+
+@cli.command()
+def backends() -> None:
+    """List the orchestrators that `compile` and `run --backend` know."""
+    from mlspec import backend
+
+    for name in backend.names():
+        click.echo(f"{name:<10} {backend.load(name).TITLE}")

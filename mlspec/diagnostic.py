@@ -1,0 +1,73 @@
+"""What is wrong, where, and what to write instead: routes, spans, findings and the one exception users see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Route = tuple[str | int, ...]
+"""A path of keys and list positions from the top of a spec, such as ``("model", "params", "alpha")``."""
+
+
+def dotted(route: Route) -> str:
+    """Write a route as people do: ``requirements.metrics[0].target``."""
+    text = ""
+    for part in route:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+class Severity(StrEnum):
+    """How bad a finding is. Errors stop the compiler; warnings fail ``mlspec lint``; information does neither."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of text: lines and columns count characters from 1; the end column is exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault at a route, before anyone knows which line that is. Rules, lowering and the runtime speak in findings."""
+
+    code: str
+    message: str
+    route: Route = ()
+    severity: Severity = Severity.ERROR
+    help: str = ""
+    on: str = "value"  # "key" or "value": which of the two the caret stands under
+
+    def __str__(self) -> str:
+        where = f"{dotted(self.route)}: " if self.route else ""
+        return f"{where}{self.message} [{self.code}]" + (f"\n  help: {self.help}" if self.help else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """A finding that has been placed in a file."""
+
+    finding: Finding
+    file: str
+    span: Span | None = None
+    related: tuple[tuple[str, str, Span], ...] = field(default=())  # (message, file, span)
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.span.line}:{self.span.column}" if self.span else self.file
+        return f"{place}: {self.finding.severity}: {self.finding}"
+
+
+class Problem(Exception):
+    """A fault of the user's input, told as findings or diagnostics; every other exception is a bug of ours."""
+
+    def __init__(self, *faults: Finding | Diagnostic) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = faults

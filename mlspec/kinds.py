@@ -1,0 +1,197 @@
+"""Open unions told apart by ``kind``: one package is one union, one file of it is one member, imported when it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, get_args
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic_core import PydanticCustomError, core_schema
+
+
+class Section(BaseModel):
+    """A frozen part of a spec that refuses keys it does not know, but for the user's own, which start with ``x-``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, validate_default=False, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_own_keys(cls, data: Any) -> Any:
+        if isinstance(data, dict) and any(isinstance(key, str) and key.startswith("x-") for key in data):
+            return {key: value for key, value in data.items() if not (isinstance(key, str) and key.startswith("x-"))}
+        return data
+
+
+class Kind(Section):
+    """A member of an open union. A subclass narrows ``kind`` to the literal that names it."""
+
+    realised: ClassVar[bool] = True
+    """False for a member that can be written today and that nothing runs yet; lint reports it."""
+
+    today: ClassVar[str] = "it is checked and kept in the packaged spec; no step uses it"
+    """What happens with a member that is not realised."""
+
+    kind: str
+
+
+@cache
+def names(package: str) -> tuple[str, ...]:
+    """Return the kinds of a union, sorted: ours by file name (``sklearn.ridge`` lives in ``sklearn_ridge.py``), then entry points."""
+    spec = find_spec(package)
+    assert spec is not None and spec.submodule_search_locations is not None, package
+    files = {file.stem for place in spec.submodule_search_locations for file in Path(place).glob("*.py")}
+    ours = sorted(name.replace("sklearn_", "sklearn.", 1) for name in files if not name.startswith("_"))
+    return tuple(ours) + tuple(sorted(point.name for point in entry_points(group=package)))
+
+
+def load(package: str, kind: str) -> type[Kind]:
+    """Import the member of a union called ``kind``; raise KeyError where there is none."""
+    module = kind.replace("sklearn.", "sklearn_", 1)
+    if module.isidentifier() and not module.startswith("_") and find_spec(f"{package}.{module}"):
+        member: type[Kind] = import_module(f"{package}.{module}").MEMBER
+        return member
+    for point in entry_points(group=package, name=kind):
+        plugged: type[Kind] = point.load()
+        return plugged
+    raise KeyError(kind)
+
+
+def close(word: str, words: list[str]) -> list[str]:
+    """Return at most one of the words that somebody who wrote `word` may have meant; upper and lower case are alike."""
+    exact = [one for one in words if one.lower() == word.lower()]
+    return exact[:1] or difflib.get_close_matches(word, words, n=1)
+
+
+def _validated(model: type[BaseModel], value: Any) -> Any:
+    """Validate with a model that is not part of the caller's schema; its errors travel inside one, for `flatten`."""
+    if isinstance(value, model):
+        return value
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise PydanticCustomError("nested", "invalid", {"errors": error.errors(include_url=False), "model": model}) from None
+
+
+def _dump(member: BaseModel, info: Any) -> dict[str, Any]:
+    return member.model_dump(mode=info.mode, by_alias=bool(info.by_alias))
+
+
+def _schema(validate: Callable[[Any], Any]) -> core_schema.CoreSchema:
+    dump = core_schema.plain_serializer_function_ser_schema(_dump, info_arg=True)
+    return core_schema.no_info_plain_validator_function(validate, serialization=dump)
+
+
+def _json_schema(model: type[BaseModel], handler: GetJsonSchemaHandler) -> dict[str, Any]:
+    model.model_rebuild()
+    return handler(model.__pydantic_core_schema__)
+
+
+class Part:
+    """Annotate a field with ``Part("mlspec.spec.splits:Splits")`` to import and build that model only when a spec uses it."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    @property
+    def model(self) -> type[Section]:
+        module, _, name = self.place.partition(":")
+        found: type[Section] = getattr(import_module(module), name)
+        return found
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return _schema(lambda value: _validated(self.model, value))
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return _json_schema(self.model, handler)
+
+
+def part(place: str) -> Any:
+    """Return the type of a field that holds the model at ``module:Name``, imported when a spec uses it."""
+    return Annotated[Any, Part(place)]
+
+
+def untouched(place: str) -> Callable[[], Any]:
+    """Return a factory of the model at ``module:Name`` with every default (built without a validator, which costs more)."""
+    return lambda: Part(place).model.model_construct()
+
+
+class Among:
+    """Annotate a field with ``Among(Missing, Unique)`` to make it one of these kinds, chosen by the value's ``kind``."""
+
+    def __init__(self, *members: type[Kind], default: str | None = None) -> None:
+        self._members = {get_args(member.model_fields["kind"].annotation)[0]: member for member in members}
+        self._default = default
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self._members))
+
+    def load(self, kind: str) -> type[Kind]:
+        return self._members[kind]
+
+    def validate(self, value: Any) -> Kind:
+        if isinstance(value, Kind):
+            return value
+        if not isinstance(value, dict):
+            raise PydanticCustomError("dict_type", "expected a mapping with a `kind`")
+        if "kind" not in value and self._default is None:
+            raise PydanticCustomError("kind_missing", "`kind` is missing", {"known": list(self.names())})
+        kind = str(value.get("kind", self._default))
+        try:
+            member = self.load(kind)
+        except KeyError:
+            known = list(self.names())
+            context = {"kind": kind, "known": known, "close": close(kind, known)}
+            raise PydanticCustomError("kind_unknown", "there is no kind `{kind}`", context) from None
+        found: Kind = _validated(member, value)
+        return found
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return _schema(self.validate)
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A tag `enum` with one `if`/`then` a member: editors complete and explain that better than `oneOf` (measured, facts.md)."""
+        required = [] if self._default else ["kind"]
+        cases = []
+        for name in self.names():
+            test = {"properties": {"kind": {"const": name}}, "required": [] if name == self._default else ["kind"]}
+            cases.append({"if": test, "then": _json_schema(self.load(name), handler)})
+        return {"type": "object", "required": required, "properties": {"kind": {"enum": list(self.names())}}, "allOf": cases}
+
+
+class OneOf(Among):
+    """Annotate a field with ``OneOf("mlspec.families")`` to make it a member of that union, chosen by the value's ``kind``.
+
+    A member's errors surface as one pydantic error of type ``nested`` whose context holds the member's own errors;
+    `flatten` gives them the location they have in the document.
+    """
+
+    def __init__(self, package: str) -> None:
+        super().__init__()
+        self.package = package
+
+    def names(self) -> tuple[str, ...]:
+        return names(self.package)
+
+    def load(self, kind: str) -> type[Kind]:
+        return load(self.package, kind)
+
+
+def flatten(errors: list[dict[str, Any]], model: type[BaseModel] | None = None) -> list[dict[str, Any]]:
+    """Replace each ``nested`` error by the member's own errors, located from the top.
+
+    Each error gains the ``model`` that raised it, and as ``inner`` its location inside that model.
+    """
+    flat: list[dict[str, Any]] = []
+    for error in errors:
+        if error["type"] == "nested":
+            inner = flatten(error["ctx"]["errors"], error["ctx"]["model"])
+            flat += [{**one, "loc": (*error["loc"], *one["loc"])} for one in inner]
+        else:
+            flat.append({**error, "model": model, "inner": error["loc"]})
+    return flat

@@ -1,0 +1,97 @@
+"""`mlspec run` on this machine: the runner, with a run folder that shows what it made and a receipt when all is well."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlspec import build, folder, runner
+from mlspec.lower import slug
+from mlspec.store import Store
+
+if TYPE_CHECKING:
+    from mlspec.build import Opened
+    from mlspec.ir import Pipeline
+    from mlspec.progress import Progress
+    from mlspec.runner import Ended, Result
+
+STORE = Path(".mlspec")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A finished run: how it ended, its folder, and what that shows. `folder` is None where nothing had to run."""
+
+    result: Result
+    folder: Path
+    shown: Mapping[str, Path]
+
+
+def run(
+    opened: Opened, pipeline: Pipeline, progress: Progress, *, runs: Path, force: Collection[str] = (), workers: int | None = None
+) -> Told:
+    """Run a pipeline in the store `.mlspec`, leaving a folder below `runs`. The spec's own folder is where data and code lie."""
+    store = Store(STORE)
+    config = build.config_text(build.resolve(opened.checked()))
+    mark = hashlib.sha256((config + json.dumps(dict(pipeline.code), sort_keys=True)).encode()).hexdigest()
+    place = folder.start(runs / slug(pipeline.name), mark)
+    place.config(config)
+    place.note({"state": "running", "mark": mark})
+    if str(opened.folder) not in sys.path:
+        sys.path.insert(0, str(opened.folder))  # the user's own modules lie beside the spec
+    arguments = {"data_root": str(opened.folder), "registry_root": str((STORE / "registry").resolve())}
+    try:
+        with folder.captured():
+            result = runner.run(pipeline, store, arguments, listen=progress, force=force, workers=workers, capture=place.capture)
+    except BaseException:
+        place.note({"state": "interrupted", "mark": mark})
+        raise
+    finally:
+        progress.close()
+        place.close()
+    shown = place.show(dict(artifacts(store, result)))
+    place.note(
+        {
+            "state": "succeeded" if result.succeeded else "failed",
+            "mark": mark,
+            "steps": {name: _told(one) for name, one in result.steps.items()},
+        }
+    )
+    return Told(result, place.path, shown)
+
+
+def artifacts(store: Store, result: Result) -> Iterator[tuple[str, Path]]:
+    """Yield ("step.output", where it lies) for everything that a run made or found."""
+    for step, ended in result.steps.items():
+        if ended.record:
+            for name, digest in ended.record.outputs.items():
+                yield f"{step}.{name}", store.object(digest)
+
+
+def _told(ended: Ended) -> dict[str, Any]:
+    told: dict[str, Any] = {"state": ended.state, "why": ended.why, "seconds": round(ended.seconds, 3)}
+    if ended.record:
+        told |= {"key": ended.record.key, "outputs": dict(ended.record.outputs), "facts": dict(ended.record.facts)}
+    return told
+
+
+def watched(opened: Opened, pipeline: Pipeline, store: Store, told: Told) -> tuple[list[str], dict[str, str | None]]:
+    """The files and environment variables on which "nothing to do" depends: spec layers, code, data, the store, what is shown."""
+    files = [str(Path(file).resolve()) for file in opened.layered.files]
+    files += [str(opened.folder / path) for path in pipeline.code]
+    files += [str(path) for _, path in artifacts(store, told.result)]
+    files += [str(path) for path in told.shown.values()]
+    project = opened.checked()
+    for source in project.data.sources.values() if project.data else ():
+        for file in source.files(opened.folder):
+            files += [str(file), str(Path(file).parent)]  # a folder's time tells of files that come and go
+    texts = "\n".join(opened.layered.texts.values())
+    environment = {name: os.environ.get(name) for name in re.findall(r"\$\{env:(\w+)\}", texts)}
+    return files, environment

@@ -1,0 +1,478 @@
+"""Project -> Pipeline: the only place that knows which steps a spec implies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mlspec import ops
+from mlspec.diagnostic import Finding, Problem, Route
+from mlspec.ir import Artifact, LawBroken, Parameter, Pipeline, Port, Ref, Resources, Schedule, Stage, Step
+
+if TYPE_CHECKING:
+    from mlspec.spec.project import Project
+
+DATA_ROOT = Parameter("data_root", ".", "Directory that the paths of the data sources are relative to.")
+REGISTRY_ROOT = Parameter("registry_root", "registry", "Directory of the model registry.")
+
+CADENCES = {"hourly": "0 * * * *", "daily": "0 3 * * *", "weekly": "0 3 * * 1", "monthly": "0 3 1 * *"}
+"""What the words for a schedule mean: three in the morning, when data of the day before is in and few are at work."""
+
+
+def lower(project: Project, resolved: Mapping[str, Any], code: Mapping[str, str] | None = None) -> Pipeline:
+    """Return the pipeline that a project implies.
+
+    `resolved` is the spec with every default written out (plain JSON): it goes into the package and the report. `code` holds
+    the user's modules by path. Raises Problem where the user's own steps cannot be wired.
+    """
+    steps = [*(_model_steps(project, resolved) if project.model else ()), *_own_steps(project)]
+    retries, timeout = project.pipeline.retries, project.pipeline.timeout
+    steps = [_with_defaults(step, retries, timeout.seconds if timeout else None, project) for step in steps]
+    steps = [_with_graph(step, steps) if step.op is ops.REPORT_OP else step for step in steps]
+    used = {name for step in steps for name in step.bindings.values()}
+    try:
+        return Pipeline(
+            name=project.project.name,
+            description=project.project.problem or "",
+            steps=tuple(steps),
+            parameters=tuple(one for one in (DATA_ROOT, REGISTRY_ROOT) if one.name in used),
+            schedule=_schedule(project),
+            code=dict(code or {}),
+            about=_about(project),
+        )
+    except LawBroken as broken:
+        routes = broken.routes or (("steps",),)
+        raise Problem(Finding("steps-not-wired", str(broken), routes[0])) from None
+
+
+def _about(project: Project) -> dict[str, str]:
+    about = project.project
+    words = {"name": about.name, "version": about.version, "phase": about.phase, "problem": about.problem, "owner": about.owner}
+    return {name: str(word) for name, word in words.items() if word}
+
+
+def _schedule(project: Project) -> Schedule | None:
+    text = project.pipeline.schedule
+    return Schedule(CADENCES.get(text, text), project.pipeline.timezone) if text else None
+
+
+def _model_steps(project: Project, resolved: Mapping[str, Any]) -> Iterator[Step]:
+    """The guide's lifecycle, in order: data, modeling, deployment."""
+    shared = _Shared(project)
+    yield from _data_steps(project, shared)
+    yield from _training_steps(project, shared)
+    yield from _evidence_steps(project, shared, resolved)
+    yield from _release_steps(project, shared, resolved)
+
+
+class _Shared:
+    """The plain-data parts that several steps take."""
+
+    def __init__(self, project: Project) -> None:
+        dump = project.model_dump(mode="json")
+        assert project.task is not None and project.model is not None and project.data is not None
+        task = dump["task"]
+        self.task = {"kind": task["kind"], "target": task["target"], "positive": task.get("positive")}
+        self.columns = _columns(dump["data"]["columns"], self.task["target"], project)
+        self.seed = project.training.seed
+        self.transforms = dump["features"]
+        self.model = dump["model"]
+        self.baseline = dump["baseline"] or default_baseline(self.task["kind"])
+        self.data = dump["data"]
+        self.splits = dump["splits"]
+        self.evaluation = dump["evaluation"]
+        self.requirements = list(requirements(project))
+        self.metrics = sorted({one["metric"] for one in self.requirements if one.get("metric")})
+        self.headline = headline(project)
+        self.custom_metrics = {
+            name: {"entrypoint": one["entrypoint"], "greater_is_better": one["greater_is_better"]}
+            for name, one in (self.evaluation.get("metrics") or {}).items()
+        }
+        self.group_by = self.splits["group_by"]
+
+
+def _columns(declared: Mapping[str, Any], target: str, project: Project) -> dict[str, Any]:
+    """The declared columns; the target, the group and the time column gain their roles where the spec names them elsewhere."""
+    columns = {name: dict(column) for name, column in declared.items()}
+    roles = [(target, "target"), (project.splits.time, "time")]
+    group_by = project.splits.group_by
+    roles += [(group_by, "group")] if isinstance(group_by, str) else [(name, "group") for name in group_by or ()]
+    for name, role in roles:
+        if name and (name not in columns or columns[name]["role"] == "feature"):
+            columns[name] = {**columns.get(name, EMPTY_COLUMN), "role": role}
+    return columns
+
+
+EMPTY_COLUMN: dict[str, Any] = {
+    "type": None, "unit": None, "min": None, "max": None, "values": None, "unique": False, "pii": False, "nullable": None, "pattern": None,
+}  # fmt: skip
+
+
+def default_baseline(task: str) -> dict[str, Any]:
+    """The guide's "start with a simple baseline": what always answers the most frequent class, or the mean."""
+    return {"kind": "sklearn.dummy", "params": {"strategy": "prior" if task == "classification" else "mean"}}
+
+
+def headline(project: Project) -> str:
+    """The metric that baselines, folds and slices are compared by: the primary one, else the first, else the guide's first."""
+    wanted = project.requirements.metrics
+    chosen = [one.metric for one in wanted if one.primary] or [one.metric for one in wanted]
+    assert project.task is not None
+    return chosen[0] if chosen else {"classification": "f1", "regression": "rmse"}.get(project.task.kind, "rmse")
+
+
+def requirements(project: Project) -> Iterator[dict[str, Any]]:
+    """Every demand of the spec as plain data, each with the route that makes it: the gates."""
+    for index, wanted in enumerate(project.requirements.metrics):
+        yield {
+            "id": wanted.metric,
+            "kind": "metric",
+            "metric": wanted.metric,
+            "op": wanted.target.op,
+            "value": wanted.target.value,
+            "route": ["requirements", "metrics", index, "target"],
+            "supports": wanted.supports,
+            "primary": wanted.primary,
+        }
+    evaluation, metric = project.evaluation, headline(project)
+    if evaluation.beat_baseline_by is not None:
+        route: list[str | int] = ["evaluation", "beat_baseline_by"]
+        yield {
+            "id": "beat_baseline",
+            "kind": "beat_baseline",
+            "metric": metric,
+            "by": evaluation.beat_baseline_by,
+            "route": route,
+        }
+    if evaluation.overfitting is not None:
+        route = ["evaluation", "overfitting", "max_gap"]
+        yield {
+            "id": "overfitting",
+            "kind": "overfitting",
+            "metric": metric,
+            "max_gap": evaluation.overfitting.max_gap,
+            "route": route,
+        }
+    if evaluation.worst_slice is not None:
+        route, worst = ["evaluation", "worst_slice", "max_drop"], evaluation.worst_slice.model_dump(mode="json")
+        yield {
+            "id": "worst_slice", "kind": "worst_slice", "metric": metric, "min_rows": worst["min_rows"], "max_drop": worst["max_drop"], "route": route,
+        }  # fmt: skip
+    if evaluation.fairness is not None:
+        fair, route = evaluation.fairness.model_dump(mode="json"), ["evaluation", "fairness", "max"]
+        yield {"id": "fairness", "kind": "fairness", "metric": fair["metric"], "max": fair["max"], "route": route}
+    yield {"id": "data", "kind": "data", "route": ["data"]}
+    yield {"id": "split", "kind": "split", "route": ["splits"]}
+
+
+def _data_steps(project: Project, shared: _Shared) -> Iterator[Step]:
+    data = shared.data
+    yield Step(
+        id="ingest",
+        op=ops.INGEST,
+        stage=Stage.DATA,
+        routes=(("data", "sources"), *((("data", key)) for key in ("join", "union") if data[key])),
+        params={
+            "sources": data["sources"],
+            "join": data["join"],
+            "union": data["union"],
+            "columns": shared.columns,
+            "data_root": ".",
+        },
+        bindings={"data_root": DATA_ROOT.name},
+    )
+    yield Step(
+        id="validate",
+        op=ops.VALIDATE,
+        stage=Stage.DATA,
+        routes=(("data", "columns"), ("data", "checks")),
+        inputs={"data": Ref("ingest", "data")},
+        params={"columns": shared.columns, "checks": data["checks"], "on_failure": data["on_failure"], "task": shared.task},
+    )
+    yield Step(
+        id="check_data",
+        op=ops.GATE,
+        stage=Stage.DATA,
+        routes=(("data", "on_failure"),),
+        inputs={"decision": Ref("validate", "report")},
+        params={"subject": "data"},
+    )
+    splits = shared.splits
+    yield Step(
+        id="split",
+        op=ops.SPLIT,
+        stage=Stage.DATA,
+        routes=(("splits",),),
+        inputs={"data": Ref("validate", "data"), "gate": Ref("check_data", "report")},
+        params={name: splits[name] for name in ("strategy", "ratios", "group_by", "time", "gap", "seed", "exact")}
+        | {"columns": shared.columns, "task": shared.task},
+    )
+
+
+def _training_steps(project: Project, shared: _Shared) -> Iterator[Step]:
+    resources = _resources(project)
+    common = {"columns": shared.columns, "task": shared.task, "seed": shared.seed}
+    yield Step(
+        id="featurize",
+        op=ops.FEATURIZE,
+        stage=Stage.MODELING,
+        routes=(("features",), ("data", "columns")),
+        inputs={"train": Ref("split", "train")},
+        params={"transforms": shared.transforms, "model": shared.model, **common},
+        resources=resources,
+    )
+    features = {"features": Ref("featurize", "features"), "transformer": Ref("featurize", "transformer")}
+    yield Step(
+        id="train",
+        op=ops.TRAIN,
+        stage=Stage.MODELING,
+        routes=(("model",), ("training",)),
+        inputs=features,
+        params={"model": shared.model, **common},
+        resources=resources,
+    )
+    if shared.baseline["kind"] != "sklearn.dummy":  # a dummy looks at no feature; any other baseline needs features that suit it
+        yield Step(
+            id="featurize_baseline",
+            op=ops.FEATURIZE,
+            stage=Stage.MODELING,
+            routes=(("baseline",), ("features",)),
+            inputs={"train": Ref("split", "train")},
+            params={"transforms": shared.transforms, "model": shared.baseline, **common},
+            resources=resources,
+        )
+        features = {"features": Ref("featurize_baseline", "features"), "transformer": Ref("featurize_baseline", "transformer")}
+    yield Step(
+        id="train_baseline",
+        op=ops.TRAIN,
+        stage=Stage.MODELING,
+        routes=(("baseline",),),
+        inputs=features,
+        params={"model": shared.baseline, **common},
+        resources=resources,
+    )
+    if project.training.cross_validation:
+        yield Step(
+            id="cross_validate",
+            op=ops.CROSS_VALIDATE,
+            stage=Stage.MODELING,
+            routes=(("training", "cross_validation"),),
+            inputs={"train": Ref("split", "train")},
+            params={
+                "transforms": shared.transforms,
+                "model": shared.model,
+                "folds": project.training.cross_validation,
+                "metrics": shared.metrics or [shared.headline],
+                "strategy": shared.splits["strategy"],
+                "group_by": shared.group_by,
+                "time": shared.splits["time"],
+                **common,
+            },
+            resources=resources,
+        )
+
+
+def _evidence_steps(project: Project, shared: _Shared, resolved: Mapping[str, Any]) -> Iterator[Step]:
+    evaluation = shared.evaluation
+    scored = {"train": Ref("split", "train"), "dev": Ref("split", "dev"), "test": Ref("split", "test")}
+    coverage = [{"name": one.name, "where": one.where} for one in project.requirements.coverage]
+    params = {
+        "task": shared.task,
+        "columns": shared.columns,
+        "metrics": shared.metrics,
+        "slices": [*evaluation["slices"], *coverage],
+        "fairness": evaluation["fairness"],
+        "seed": shared.seed,
+        "confidence": evaluation["confidence"],
+        "threshold": evaluation["threshold"],
+        "group_by": shared.group_by,
+        "time": shared.splits["time"],
+        "custom_metrics": shared.custom_metrics,
+    }
+    yield Step(
+        id="evaluate",
+        op=ops.EVALUATE,
+        stage=Stage.MODELING,
+        routes=(("evaluation",), ("requirements",)),
+        inputs={"model": Ref("train", "model"), **scored},
+        params=params,
+    )
+    yield Step(
+        id="evaluate_baseline",
+        op=ops.EVALUATE,
+        stage=Stage.MODELING,
+        routes=(("baseline",), ("evaluation", "beat_baseline_by")),
+        inputs={"model": Ref("train_baseline", "model"), **scored},
+        params=params | {"slices": [], "fairness": None},
+    )
+    evidence = {
+        "metrics": Ref("evaluate", "metrics"),
+        "baseline": Ref("evaluate_baseline", "metrics"),
+        "validation": Ref("validate", "report"),
+        "manifest": Ref("split", "manifest"),
+    }
+    if project.training.cross_validation:
+        evidence["cross_validation"] = Ref("cross_validate", "report")
+    yield Step(
+        id="decide",
+        op=ops.DECIDE,
+        stage=Stage.MODELING,
+        routes=tuple(tuple(one["route"]) for one in shared.requirements),
+        inputs=evidence,
+        params={
+            "requirements": shared.requirements,
+            "names": {port: f"{ref.step}.{ref.output}" for port, ref in evidence.items()},
+        },
+    )
+    drawn = {
+        "profile": Ref("ingest", "profile"),
+        "curves": Ref("evaluate", "curves"),
+        "predictions": Ref("evaluate", "predictions"),
+        "decision": Ref("decide", "decision"),
+    }
+    if evaluation["explain"] == "permutation":
+        yield Step(
+            id="explain",
+            op=ops.EXPLAIN,
+            stage=Stage.MODELING,
+            routes=(("evaluation", "explain"),),
+            inputs={"model": Ref("train", "model"), "test": Ref("split", "test")},
+            params={
+                "task": shared.task,
+                "columns": shared.columns,
+                "metric": shared.headline,
+                "repeats": 5,
+                "seed": shared.seed,
+                "threshold": evaluation["threshold"],
+                "custom_metrics": shared.custom_metrics,
+            },
+        )
+        drawn["importance"] = Ref("explain", "importance")
+    yield Step(
+        id="report",
+        op=ops.REPORT_OP,
+        stage=Stage.MODELING,
+        routes=(("project",),),
+        inputs={**evidence, **drawn},
+        params={"about": _about(project), "task": shared.task, "spec": dict(resolved)},
+    )
+
+
+def _release_steps(project: Project, shared: _Shared, resolved: Mapping[str, Any]) -> Iterator[Step]:
+    yield Step(
+        id="gate",
+        op=ops.GATE,
+        stage=Stage.MODELING,
+        routes=tuple(tuple(one["route"]) for one in shared.requirements),
+        inputs={"decision": Ref("decide", "decision")},
+        params={"subject": "model"},
+    )
+    yield Step(
+        id="package",
+        op=ops.PACKAGE_OP,
+        stage=Stage.DEPLOYMENT,
+        routes=(("project",), ("model",)),
+        inputs={
+            "model": Ref("train", "model"),
+            "validation": Ref("validate", "report"),
+            "metrics": Ref("evaluate", "metrics"),
+            "decision": Ref("decide", "decision"),
+            "gate": Ref("gate", "report"),
+        },
+        params={
+            "about": _about(project),
+            "task": shared.task,
+            "columns": shared.columns,
+            "spec": dict(resolved),
+            "transforms": shared.transforms,
+            "model": shared.model,
+            "entrypoints": sorted(entrypoints([shared.transforms, shared.model, shared.custom_metrics])),
+        },
+    )
+    yield Step(
+        id="register",
+        op=ops.REGISTER,
+        stage=Stage.DEPLOYMENT,
+        routes=(("registry",),),
+        inputs={"package": Ref("package", "package")},
+        params={"name": project.registry.name or slug(project.project.name), "registry_root": "registry"},
+        bindings={"registry_root": REGISTRY_ROOT.name},
+    )
+
+
+def _own_steps(project: Project) -> Iterator[Step]:
+    """The user's steps. What they give can be taken by any other; what they take may come from any step of ours."""
+    for name, own in project.steps.items():
+        route: Route = ("steps", name)
+        inputs = {port: _reference(text, (*route, "inputs", port)) for port, text in own.inputs.items()}
+        gives = tuple(Port(port, Artifact(artifact)) for port, artifact in own.outputs.items())
+        yield Step(
+            id=name,
+            op=ops.PYTHON,
+            stage=Stage.MODELING,
+            routes=(route,),
+            inputs=inputs,
+            takes=tuple(Port(port, Artifact.FILE) for port in inputs),
+            gives=gives,
+            params={
+                "entrypoint": own.entrypoint,
+                "params": dict(own.params),
+                "inputs": list(inputs),
+                "outputs": [port.name for port in gives],
+            },
+            after=tuple(sorted(own.after)),
+            retries=own.retries or 0,
+            timeout=own.timeout.seconds if own.timeout else None,
+        )
+
+
+def _reference(text: str, route: Route) -> Ref:
+    step, dot, output = text.partition(".")
+    if not (step and dot and output):
+        raise Problem(
+            Finding("bad-reference", f"{text!r} names no output", route, help="write it as step.output, such as split.train")
+        )
+    return Ref(step, output)
+
+
+def entrypoints(value: Any) -> Iterator[str]:
+    """Yield each entrypoint that plain data of a spec names, at any depth."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key == "entrypoint" and isinstance(inner, str):
+                yield inner
+            else:
+                yield from entrypoints(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from entrypoints(inner)
+
+
+def slug(text: str) -> str:
+    """Turn words into a name that files, registries and orchestrators take: lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:63].rstrip("-") or "project"
+
+
+def _resources(project: Project) -> Resources:
+    asked = project.hardware.training
+    if asked is None:
+        return Resources()
+    return Resources(asked.cpu, int(asked.memory.bytes) if asked.memory else None, asked.accelerator)
+
+
+def _with_defaults(step: Step, retries: int, timeout: float | None, project: Project) -> Step:
+    own = project.steps.get(step.id) if step.op is ops.PYTHON else None
+    return replace(
+        step,
+        retries=retries if own is None or own.retries is None else step.retries,
+        timeout=timeout if step.timeout is None else step.timeout,
+    )
+
+
+def _with_graph(step: Step, steps: list[Step]) -> Step:
+    """The report draws the pipeline it is part of."""
+    told = [{"id": one.id, "op": one.op.name, "stage": one.stage.value, "summary": one.op.summary} for one in steps]
+    edges = [[need, one.id] for one in steps for need in one.needs]
+    return replace(step, params={**step.params, "graph": {"steps": told, "edges": edges}})

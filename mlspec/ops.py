@@ -1,0 +1,103 @@
+"""The closed instruction set: each op's name, ports and meaning. `mlspec.runtime` has one module for each."""
+
+from __future__ import annotations
+
+from mlspec.ir import Artifact, Op, Port
+
+TABLE, REPORT, METRICS = Artifact.TABLE, Artifact.REPORT, Artifact.METRICS
+TRANSFORMER, MODEL, HTML, PACKAGE = Artifact.TRANSFORMER, Artifact.MODEL, Artifact.HTML, Artifact.PACKAGE
+
+INGEST = Op(
+    "ingest", "Read every source, combine them, and write one typed table.", (), (Port("data", TABLE), Port("profile", REPORT))
+)
+VALIDATE = Op(
+    "validate",
+    "Check every row against the schema and the checks; set failing rows aside.",
+    (Port("data", TABLE),),
+    (Port("data", TABLE), Port("quarantine", TABLE), Port("report", REPORT)),
+)
+GATE = Op(
+    "gate", "Fail the run unless the verdict it is given is a pass.", (Port("decision", REPORT),), (Port("report", REPORT),)
+)
+SPLIT = Op(
+    "split",
+    "Deal the rows to train, dev and test by identity, and prove that nothing leaks between them.",
+    (Port("data", TABLE), Port("gate", REPORT, optional=True)),
+    (Port("train", TABLE), Port("dev", TABLE), Port("test", TABLE), Port("manifest", REPORT)),
+)
+FEATURIZE = Op(
+    "featurize",
+    "Fit the feature transforms on the training rows and apply them.",
+    (Port("train", TABLE),),
+    (Port("transformer", TRANSFORMER), Port("features", TABLE)),
+)
+TRAIN = Op(
+    "train",
+    "Fit the model on the training features and join it to the transformer that makes them.",
+    (Port("features", TABLE), Port("transformer", TRANSFORMER)),
+    (Port("model", MODEL),),
+)
+CROSS_VALIDATE = Op(
+    "cross_validate",
+    "Refit transforms and model on folds of the training rows to see how much a score moves.",
+    (Port("train", TABLE),),
+    (Port("report", REPORT),),
+)
+EVALUATE = Op(
+    "evaluate",
+    "Score the model on raw rows of every split, with confidence intervals, slices and curves.",
+    (Port("model", MODEL), Port("train", TABLE), Port("dev", TABLE), Port("test", TABLE)),
+    (Port("metrics", METRICS), Port("predictions", TABLE), Port("curves", REPORT)),
+)
+EXPLAIN = Op(
+    "explain",
+    "Measure how much each raw column matters to the model's score.",
+    (Port("model", MODEL), Port("test", TABLE)),
+    (Port("importance", REPORT),),
+)
+DECIDE = Op(
+    "decide",
+    "Hold every requirement against the evidence and write the verdicts down.",
+    (
+        Port("metrics", METRICS),
+        Port("baseline", METRICS, optional=True),
+        Port("validation", REPORT),
+        Port("manifest", REPORT),
+        Port("cross_validation", REPORT, optional=True),
+    ),
+    (Port("decision", REPORT),),
+)
+REPORT_OP = Op(
+    "report",
+    "Draw the evidence as one page that opens offline.",
+    (
+        Port("profile", REPORT),
+        Port("validation", REPORT),
+        Port("manifest", REPORT),
+        Port("metrics", METRICS),
+        Port("curves", REPORT),
+        Port("predictions", TABLE),
+        Port("decision", REPORT),
+        Port("baseline", METRICS, optional=True),
+        Port("cross_validation", REPORT, optional=True),
+        Port("importance", REPORT, optional=True),
+    ),
+    (Port("page", HTML),),
+)
+PACKAGE_OP = Op(
+    "package",
+    "Put model, input schema, environment, spec and evidence into one directory.",
+    (Port("model", MODEL), Port("validation", REPORT), Port("metrics", METRICS), Port("decision", REPORT), Port("gate", REPORT)),
+    (Port("package", PACKAGE),),
+)
+REGISTER = Op(
+    "register", "Enter the package in the model registry as a new version.", (Port("package", PACKAGE),), (Port("entry", REPORT),)
+)
+PYTHON = Op("python", "Call the user's own function.", open=True)
+
+ALL: dict[str, Op] = {
+    op.name: op
+    for op in (
+        INGEST, VALIDATE, GATE, SPLIT, FEATURIZE, TRAIN, CROSS_VALIDATE, EVALUATE, EXPLAIN, DECIDE, REPORT_OP, PACKAGE_OP, REGISTER, PYTHON,
+    )
+}  # fmt: skip

@@ -1,0 +1,70 @@
+"""`mlspec run --backend`: compile for an orchestrator, run that project here, and lay its evidence out as any run's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlspec import backend as backends
+from mlspec import build, folder
+from mlspec.diagnostic import Diagnostic, Finding, Problem
+from mlspec.lower import slug
+from mlspec.runtime.artifact import read_json
+
+if TYPE_CHECKING:
+    from mlspec.backend import Outcome
+    from mlspec.build import Opened
+    from mlspec.ir import Pipeline
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A finished run on an orchestrator: how it ended, its folder, what that shows, and the gates it missed."""
+
+    outcome: Outcome
+    folder: Path
+    shown: Mapping[str, Path]
+    faults: tuple[Diagnostic, ...]
+
+
+def run(opened: Opened, pipeline: Pipeline, name: str, *, runs: Path) -> Told:
+    """Compile into the run folder's `project`, run it there with the orchestrator's own state under `workspace`."""
+    chosen = backends.load(name)
+    missing = [module for module in chosen.REQUIRES if find_spec(module) is None]
+    if missing:
+        raise Problem(Finding("missing-extra", f"{name} needs {', '.join(missing)}", help=f"pip install 'mlspec[{name}]'"))
+    config = build.config_text(build.resolve(opened.checked()))
+    mark = hashlib.sha256(f"{name}\n{config}{json.dumps(dict(pipeline.code), sort_keys=True)}".encode()).hexdigest()
+    place = folder.start(runs / slug(pipeline.name), mark)
+    try:
+        place.config(config)
+        place.note({"state": "running", "mark": mark, "backend": name})
+        project = place.path / "project"
+        build.bundle_of(pipeline, name).write(project)
+        workspace = (place.path / "workspace").resolve()
+        outcome = backends.execute(
+            project, workspace=workspace, data_root=opened.folder, registry_root=(Path(".mlspec") / "registry").resolve()
+        )
+        shown = place.show(outcome.artifacts)
+        place.note({"state": outcome.state, "mark": mark, "backend": name, "steps": {step: {"state": state} for step, state in outcome.steps.items()}})
+    finally:
+        place.close()
+    faults = tuple(build.placed(opened, fault) for fault in _missed(outcome))
+    return Told(outcome, place.path, shown, faults)
+
+
+def _missed(outcome: Outcome) -> list[Finding]:
+    """The gates that failed, told as the local runner tells them: from the very reports the gates read."""
+    from mlspec.runtime import gate
+
+    read = {"check_data": ("validate.report", "data"), "gate": ("decide.decision", "model")}
+    found: list[Finding] = []
+    for step, (artifact, subject) in read.items():
+        if outcome.steps.get(step) == "failed" and artifact in outcome.artifacts:
+            found += gate.missed(read_json(outcome.artifacts[artifact]), subject)
+    return found

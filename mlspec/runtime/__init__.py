@@ -1,0 +1,44 @@
+"""What each op does. `run` is the one door: the local runner and every orchestrator call it with paths and plain JSON."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mlspec.ops import ALL
+
+Place = str | os.PathLike[str]
+
+
+def run(
+    op: str,
+    *,
+    inputs: Mapping[str, Place] | None = None,
+    outputs: Mapping[str, Place] | None = None,
+    params: Mapping[str, Any] | None = None,
+    timeout: float | None = None,
+) -> dict[str, Any]:
+    """Run an op on files and return its facts: small, flat, finite JSON about what it made.
+
+    `inputs` and `outputs` map port names to paths; the parents of outputs are made here. With a `timeout` in seconds the op
+    runs in a process of its own that is killed when its time is up, the same way under every orchestrator. Raises Problem
+    for a fault of the user's data or code, `gate.GateFailed` (a Problem) for a verdict that is not a pass,
+    `child.TimedOut` (a Problem), and RuntimeError where an op did not write an output it promised.
+    """
+    places = {name: Path(path) for name, path in (outputs or {}).items()}
+    for place in places.values():
+        place.parent.mkdir(parents=True, exist_ok=True)
+    sources = {name: Path(path) for name, path in (inputs or {}).items()}
+    if timeout is not None:
+        from mlspec.runtime import child
+
+        return child.run(op, sources, places, params or {}, timeout)
+    module = import_module(f"mlspec.runtime.{ALL[op].name}")
+    facts = module.run(sources, places, dict(params or {}))
+    missing = sorted(name for name, place in places.items() if not place.exists())
+    if missing:
+        raise RuntimeError(f"{op} did not write {', '.join(missing)}")
+    return dict(facts or {})

@@ -1,0 +1,99 @@
+"""An op in a process of its own: what a step with a time limit needs, because a thread cannot be stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlspec.diagnostic import Finding, Problem
+
+
+class TimedOut(Problem):
+    """A step that was stopped because its time was up."""
+
+
+def run(
+    op: str, inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping[str, Any], limit: float
+) -> dict[str, Any]:
+    """Run an op in a child interpreter for at most `limit` seconds; the child and all it started are killed after that.
+
+    Raises TimedOut, or what the op raised.
+    """
+    with tempfile.TemporaryDirectory(prefix="mlspec-") as place:
+        request, answer = Path(place, "request.json"), Path(place, "answer.json")
+        asked = {
+            "op": op,
+            "inputs": _texts(inputs),
+            "outputs": _texts(outputs),
+            "params": dict(params),
+            "path": [p for p in sys.path if p],
+        }
+        request.write_text(json.dumps(asked), encoding="utf-8")
+        process = subprocess.Popen(  # our own interpreter on our own module
+            [sys.executable, "-m", "mlspec.runtime.child", str(request), str(answer)],
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            said, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            raise TimedOut(Finding("step-timed-out", f"{op} ran longer than its limit of {limit:g} s and was stopped")) from None
+        except BaseException:
+            _kill(process)
+            raise
+        sys.stdout.write(said)
+        if not answer.exists():
+            raise RuntimeError(f"{op} ended with exit code {process.returncode} and no answer:\n{said}")
+        told = json.loads(answer.read_text(encoding="utf-8"))
+    if "faults" in told:
+        raise _problem(told)
+    facts: dict[str, Any] = told["facts"]
+    return facts
+
+
+def _problem(told: dict[str, Any]) -> Problem:
+    from mlspec.runtime.gate import GateFailed
+
+    faults = [Finding(**{**fault, "route": tuple(fault["route"])}) for fault in told["faults"]]
+    return (GateFailed if told["gate"] else Problem)(*faults)
+
+
+def _texts(paths: Mapping[str, Path]) -> dict[str, str]:
+    return {name: str(path) for name, path in paths.items()}
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def main(request: str, answer: str) -> None:
+    """The child's side: read the request, run the op, write facts or faults."""
+    from dataclasses import asdict
+
+    from mlspec import runtime
+    from mlspec.runtime.artifact import write_json
+
+    asked = json.loads(Path(request).read_text(encoding="utf-8"))
+    sys.path[:] = asked["path"]
+    told: dict[str, Any]
+    try:
+        told = {"facts": runtime.run(asked["op"], inputs=asked["inputs"], outputs=asked["outputs"], params=asked["params"])}
+    except Problem as problem:
+        faults = [asdict(fault) for fault in problem.faults if isinstance(fault, Finding)]
+        told = {"faults": faults, "gate": type(problem).__name__ == "GateFailed"}
+    write_json(Path(answer), told)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
