@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, get_args
+from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic_core import PydanticCustomError, core_schema
@@ -42,10 +42,10 @@ class Kind(Section):
 
 @cache
 def names(package: str) -> tuple[str, ...]:
-    """Return the kinds of a union, sorted: ours by file name (``sklearn.ridge`` lives in ``sklearn_ridge.py``), then entry points."""
+    """Return the kinds of a union, sorted: ours by file (``sklearn.ridge`` is in ``sklearn_ridge.py``), then entry points."""
     spec = find_spec(package)
-    assert spec is not None and spec.submodule_search_locations is not None, package
-    files = {file.stem for place in spec.submodule_search_locations for file in Path(place).glob("*.py")}
+    assert spec is not None, package
+    files = {file.stem for place in spec.submodule_search_locations or () for file in Path(place).glob("*.py")}
     ours = sorted(name.replace("sklearn_", "sklearn.", 1) for name in files if not name.startswith("_"))
     return tuple(ours) + tuple(sorted(point.name for point in entry_points(group=package)))
 
@@ -79,7 +79,7 @@ def _validated(model: type[BaseModel], value: Any) -> Any:
 
 
 def _dump(member: BaseModel, info: Any) -> dict[str, Any]:
-    return member.model_dump(mode=info.mode, by_alias=bool(info.by_alias))
+    return member.model_dump(mode=info.mode, by_alias=info.by_alias or None)  # None leaves it to the member's configuration
 
 
 def _schema(validate: Callable[[Any], Any]) -> core_schema.CoreSchema:
@@ -87,9 +87,12 @@ def _schema(validate: Callable[[Any], Any]) -> core_schema.CoreSchema:
     return core_schema.no_info_plain_validator_function(validate, serialization=dump)
 
 
-def _json_schema(model: type[BaseModel], handler: GetJsonSchemaHandler) -> dict[str, Any]:
-    model.model_rebuild()
-    return handler(model.__pydantic_core_schema__)
+ELSEWHERE = "https://models.invalid/"
+"""Begins a reference to the schema of another model, `module:Name`; `mlspec.schema` puts that model's own schema there, once."""
+
+
+def _json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    return {"$ref": f"{ELSEWHERE}{model.__module__}:{model.__qualname__}"}
 
 
 class Part:
@@ -108,7 +111,7 @@ class Part:
         return _schema(lambda value: _validated(self.model, value))
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return _json_schema(self.model, handler)
+        return _json_schema(self.model)
 
 
 def part(place: str) -> Any:
@@ -122,17 +125,18 @@ def untouched(place: str) -> Callable[[], Any]:
 
 
 class Among:
-    """Annotate a field with ``Among(Missing, Unique)`` to make it one of these kinds, chosen by the value's ``kind``."""
+    """Annotate a field with ``Among({"missing": "mlspec.spec.check:Missing", …})`` to choose among these models by ``kind``."""
 
-    def __init__(self, *members: type[Kind], default: str | None = None) -> None:
-        self._members = {get_args(member.model_fields["kind"].annotation)[0]: member for member in members}
+    def __init__(self, places: Mapping[str, str], default: str | None = None) -> None:
+        self._places = dict(places)
         self._default = default
 
     def names(self) -> tuple[str, ...]:
-        return tuple(sorted(self._members))
+        return tuple(sorted(self._places))
 
     def load(self, kind: str) -> type[Kind]:
-        return self._members[kind]
+        member: Any = Part(self._places[kind]).model
+        return cast(type[Kind], member)
 
     def validate(self, value: Any) -> Kind:
         if isinstance(value, Kind):
@@ -155,12 +159,12 @@ class Among:
         return _schema(self.validate)
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """A tag `enum` with one `if`/`then` a member: editors complete and explain that better than `oneOf` (measured, facts.md)."""
+        """A tag `enum` with an `if`/`then` a member: editors complete and explain that better than `oneOf` (measured)."""
         required = [] if self._default else ["kind"]
         cases = []
         for name in self.names():
             test = {"properties": {"kind": {"const": name}}, "required": [] if name == self._default else ["kind"]}
-            cases.append({"if": test, "then": _json_schema(self.load(name), handler)})
+            cases.append({"if": test, "then": _json_schema(self.load(name))})
         return {"type": "object", "required": required, "properties": {"kind": {"enum": list(self.names())}}, "allOf": cases}
 
 
@@ -172,7 +176,7 @@ class OneOf(Among):
     """
 
     def __init__(self, package: str) -> None:
-        super().__init__()
+        super().__init__({})
         self.package = package
 
     def names(self) -> tuple[str, ...]:

@@ -90,24 +90,33 @@ class Run:
         self.ended: dict[str, Ended] = {}
 
     def go(self, workers: int) -> Result:
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="step")
+        try:
+            with self.store.workspace() as place:
+                self._go(pool, place, workers)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # who interrupts a run does not wait for its steps
+            raise
+        pool.shutdown()
+        return Result({step.id: self.ended[step.id] for step in self.pipeline.steps})
+
+    def _go(self, pool: ThreadPoolExecutor, place: Path, workers: int) -> None:
         waiting = list(self.pipeline.steps)
         running: dict[Future[Ended], Step] = {}
-        with self.store.workspace() as place, ThreadPoolExecutor(workers, thread_name_prefix="step") as pool:
-            while waiting or running:
-                for step in [one for one in waiting if all(need in self.ended for need in one.needs)]:
-                    if len(running) >= workers:
-                        break
-                    waiting.remove(step)
-                    lacking = [need for need in step.needs if self.ended[need].state not in ("succeeded", "cached")]
-                    if lacking:
-                        self._end(step, Ended("skipped", f"{', '.join(lacking)} did not succeed"))
-                        continue
+        while waiting or running:
+            for step in [one for one in waiting if all(need in self.ended for need in one.needs)]:
+                lacking = [need for need in step.needs if self.ended[need].state not in ("succeeded", "cached")]
+                if lacking:
+                    self._end(step, Ended("skipped", f"{', '.join(lacking)} did not succeed"))
+                elif len(running) < workers:
                     running[pool.submit(self.capture(step.id).run, self._step, step, place / step.id)] = step
-                if running:
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        self._end(running.pop(future), future.result())
-        return Result({step.id: self.ended[step.id] for step in self.pipeline.steps})
+                else:
+                    continue
+                waiting.remove(step)
+            if running:
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._end(running.pop(future), future.result())
 
     def _end(self, step: Step, ended: Ended) -> None:
         self.ended[step.id] = ended

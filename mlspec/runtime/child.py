@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ def run(
             "outputs": _texts(outputs),
             "params": dict(params),
             "path": [p for p in sys.path if p],
+            "parent": os.getpid(),
         }
         request.write_text(json.dumps(asked), encoding="utf-8")
         process = subprocess.Popen(  # our own interpreter on our own module
@@ -51,7 +54,8 @@ def run(
         except BaseException:
             _kill(process)
             raise
-        sys.stdout.write(said)
+        if said:
+            print(said, end="")  # noqa: T201 - an orchestrator that logs what a step prints (Prefect) listens to `print`
         if not answer.exists():
             raise RuntimeError(f"{op} ended with exit code {process.returncode} and no answer:\n{said}")
         told = json.loads(answer.read_text(encoding="utf-8"))
@@ -77,6 +81,13 @@ def _kill(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
+def _end_with(parent: int) -> None:
+    """Kill this process, and all it started, once its parent is gone: nobody is left who would stop it in time."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.killpg(0, signal.SIGKILL)
+
+
 def main(request: str, answer: str) -> None:
     """The child's side: read the request, run the op, write facts or faults."""
     from dataclasses import asdict
@@ -86,6 +97,7 @@ def main(request: str, answer: str) -> None:
 
     asked = json.loads(Path(request).read_text(encoding="utf-8"))
     sys.path[:] = asked["path"]
+    threading.Thread(target=_end_with, args=(asked["parent"],), daemon=True).start()
     told: dict[str, Any]
     try:
         told = {"facts": runtime.run(asked["op"], inputs=asked["inputs"], outputs=asked["outputs"], params=asked["params"])}

@@ -1,0 +1,206 @@
+"""ZenML: typed steps with named artifacts, a static pipeline tied to a model, and a runner on the local stack."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from mlspec import render
+from mlspec.bundle import Bundle, lock
+from mlspec.diagnostic import Finding, Severity, dotted
+from mlspec.ir import Artifact, Pipeline, Resources, Step
+
+NAME = "zenml"
+TITLE = "ZenML"
+REQUIRES = ("zenml", "sqlalchemy_utils", "polars", "sklearn")
+
+TYPES = {
+    Artifact.TABLE: "data",
+    Artifact.REPORT: "data",
+    Artifact.METRICS: "data_analysis",
+    Artifact.TRANSFORMER: "model",
+    Artifact.MODEL: "model",
+    Artifact.HTML: "data_analysis",
+    Artifact.PACKAGE: "model",
+    Artifact.FILE: "data",
+}
+"""ZenML's artifact type for each of ours."""
+
+OUTSIDE = frozenset({"ingest", "register", "gate"})
+"""Ops that ZenML must not cache: they read or change what is not an input, or are the verdict itself."""
+
+_USED_IN_STEPS = frozenset(
+    ("Annotated", "Any", "ArtifactConfig", "ArtifactType", "CACHE", "CachePolicy", "File", "ResourceSettings", "StepRetryConfig")
+) | {"code_version", "made", "perform", "step", *dir(builtins)}
+_USED_IN_PIPELINE = frozenset(("ExecutionMode", "Model", "params", "pipeline", "steps")) | {*dir(builtins)}
+
+
+def emit(pipeline: Pipeline) -> Bundle:
+    """Write the project for a pipeline. The same pipeline gives the same bytes; ZenML need not be installed."""
+    names = _Names(pipeline)
+    steps = [_step(pipeline, step, names) for step in pipeline.steps]
+    shared: dict[str, Any] = {
+        "title": pipeline.name or "Pipeline",
+        "headline": pipeline.description or pipeline.name or "Pipeline",
+        "description": pipeline.description,
+        "slug": names.slug,
+        "package": names.package,
+        "function": names.function,
+        "steps": steps,
+        "parameters": [{"name": one.name, "default": one.default, "summary": one.summary} for one in pipeline.parameters],
+    }
+    bundle = Bundle()
+    bundle.add("README.md", render.render("zenml/README.md.j2", **shared, **_readme(pipeline)))
+    bundle.add("Dockerfile", render.render("zenml/Dockerfile.j2"))
+    bundle.add(".dockerignore", "**/__pycache__\n.git\nregistry\nworkspace\n")
+    bundle.add("requirements.txt", lock("zenml"))
+    bundle.add("wheels/README.md", "mlspec's own wheel lies here: `mlspec wheel -o wheels`\n")
+    bundle.add("production.yaml", render.yaml({"settings": {"docker": {"dockerfile": "Dockerfile", "build_context_root": "."}}}))
+    bundle.add("trace.json", render.json(_trace(pipeline)))
+    bundle.add("run.py", render.render("zenml/run.py.j2", **_runner(pipeline, steps, names)))
+    bundle.add(f"{names.package}/__init__.py", '"""A pipeline that mlspec has written."""\n')
+    for module in ("files", "params", "pipeline", "steps"):
+        bundle.add(f"{names.package}/{module}.py", render.render(f"zenml/{module}.py.j2", **shared))
+    for path, text in sorted(pipeline.code.items()):
+        bundle.add(f"src/{path}", text)
+    return bundle
+
+
+def lacks(pipeline: Pipeline) -> Iterator[Finding]:
+    """ZenML's schedules have no time zone; its resources count accelerators without saying which."""
+    if pipeline.schedule and pipeline.schedule.timezone not in ("UTC", "Etc/UTC"):
+        yield Finding(
+            "schedule-without-time-zone",
+            f"ZenML hands a cron expression on without its time zone, {pipeline.schedule.timezone}",
+            ("pipeline", "timezone"),
+            Severity.WARNING,
+            "most orchestrators read it as UTC: give the schedule in UTC, or set the zone in your orchestrator",
+        )
+    for step in pipeline.steps:
+        if step.resources.accelerator is not None:
+            yield Finding(
+                "accelerator-by-count",
+                f"ZenML asks for one accelerator for the step {step.id}, not for a {step.resources.accelerator}",
+                ("hardware", "training", "accelerator"),
+                Severity.WARNING,
+                "choose the kind in your orchestrator's settings (node selector, machine type)",
+            )
+            return
+
+
+class _Names:
+    """The Python names of package, pipeline, steps and variables: each one different, none of them taken."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        label = render.slug(pipeline.name, longest=30).replace("-", "_")
+        modules = {path.split("/")[0].removesuffix(".py") for path in pipeline.code}
+        self.slug = render.slug(pipeline.name)
+        self.package = render.identifier(f"{label}_pipeline", modules)
+        self.function = self.package
+        used = set(_USED_IN_STEPS)
+        self.functions = {step.id: _take(step.id, used) for step in pipeline.steps}
+        used = set(_USED_IN_PIPELINE) | {self.function, *(one.name for one in pipeline.parameters)}
+        taken = {(ref.step, ref.output) for step in pipeline.steps for ref in step.inputs.values()}
+        self.variables = {
+            (step.id, port.name): _take(f"{'' if (step.id, port.name) in taken else '_'}{step.id}_{port.name}", used)
+            for step in pipeline.steps
+            for port in step.output_ports
+        }
+        self.taken = taken
+
+
+def _take(wanted: str, used: set[str]) -> str:
+    name = render.identifier(wanted, used)
+    used.add(name)
+    return name
+
+
+def _step(pipeline: Pipeline, step: Step, names: _Names) -> dict[str, Any]:
+    used = {*_USED_IN_STEPS, "after", "id"}  # ZenML's own arguments of a call
+    bindings = [
+        {"param": param, "parameter": parameter, "argument": _take(param, used)} for param, parameter in sorted(step.bindings.items())
+    ]
+    inputs = [
+        {
+            "port": port.name,
+            "argument": _take(port.name, used),
+            "variable": names.variables[(step.inputs[port.name].step, step.inputs[port.name].output)],
+        }
+        for port in step.input_ports
+        if port.name in step.inputs
+    ]
+    outputs = [
+        {"port": port.name, "artifact": f"{names.slug}_{step.id}_{port.name}", "type": TYPES[port.artifact]} for port in step.output_ports
+    ]
+    targets = [names.variables[(step.id, port.name)] for port in step.output_ports]
+    return {
+        "id": step.id,
+        "op": step.op.name,
+        "function": names.functions[step.id],
+        "constant": step.id.upper(),
+        "argument": _take("params", used),
+        "summary": _summary(step),
+        "origin": f"From the spec's {', '.join(_routes(step))}.",
+        "routes": _routes(step),
+        "needs": step.needs,
+        "cached": step.op.name not in OUTSIDE,
+        "retries": 0 if step.op.name == "gate" else step.retries,
+        "resources": _resources(step.resources),
+        "timeout": step.timeout,
+        "bindings": bindings,
+        "inputs": inputs,
+        "outputs": outputs,
+        "kinds": {port.name: port.artifact.value for port in step.output_ports},
+        "params": dict(step.params),
+        "targets": targets if any((step.id, port.name) in names.taken for port in step.output_ports) else [],
+        "after": list(dict.fromkeys(step.after)),
+    }
+
+
+def _resources(asked: Resources) -> list[tuple[str, Any]]:
+    told: list[tuple[str, Any]] = []
+    if asked.cpu is not None:
+        told.append(("cpu_count", asked.cpu))
+    if asked.accelerator is not None:
+        told.append(("gpu_count", 1))
+    if asked.memory is not None:
+        told.append(("memory", f"{math.ceil(asked.memory / 2**20)}MiB"))
+    return told
+
+
+def _summary(step: Step) -> str:
+    if step.op.open:
+        return f"{step.op.summary.rstrip('.')}, {step.params.get('entrypoint', step.id)}."
+    return step.op.summary
+
+
+def _routes(step: Step) -> list[str]:
+    return [dotted(route) or "spec" for route in step.routes]
+
+
+def _readme(pipeline: Pipeline) -> dict[str, Any]:
+    return {
+        "schedule": {"cron": pipeline.schedule.cron, "timezone": pipeline.schedule.timezone} if pipeline.schedule else None,
+        "lacks": [f"{dotted(one.route)}: {one.message}; {one.help}." for one in lacks(pipeline)],
+    }
+
+
+def _runner(pipeline: Pipeline, steps: list[dict[str, Any]], names: _Names) -> dict[str, Any]:
+    return {
+        "package": names.package,
+        "function": names.function,
+        "names": [one.name for one in pipeline.parameters],
+        "outputs": {step["id"]: {output["artifact"]: output["port"] for output in step["outputs"]} for step in steps},
+    }
+
+
+def _trace(pipeline: Pipeline) -> dict[str, Any]:
+    return {
+        "pipeline": pipeline.name,
+        "steps": [
+            {"id": step.id, "op": step.op.name, "stage": step.stage.value, "routes": _routes(step), "needs": list(step.needs)}
+            for step in pipeline.steps
+        ],
+    }

@@ -1,0 +1,151 @@
+"""Ten steps that do nothing but read a number, add one and write it, under mlspec and the tools people use instead.
+
+Each tool keeps each step's result on disk. Then the same again with nothing to do. CPU seconds, medians, in turn.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from textwrap import dedent
+
+from benchmarks.measure import Command, in_turn
+
+STEPS = 10
+
+PLAIN = """
+import json
+def step(source, target):
+    with open(source) as file: number = json.load(file)
+    with open(target, "w") as file: json.dump(number + 1, file)
+for index in range(10): step(f"{index}.json", f"{index + 1}.json")
+"""
+
+JOBLIB = """
+import json
+from joblib import Memory
+memory = Memory("cache", verbose=0)
+@memory.cache
+def step(number, index): return number + 1
+number = 0
+for index in range(10): number = step(number, index)
+assert number == 10
+"""
+
+KEDRO = """
+from kedro.io import DataCatalog
+from kedro.pipeline import node, pipeline
+from kedro.runner import SequentialRunner
+from kedro_datasets.json import JSONDataset
+def step(number): return number + 1
+catalog = DataCatalog({f"n{index}": JSONDataset(filepath=f"{index}.json") for index in range(11)})
+SequentialRunner().run(pipeline([node(step, f"n{index}", f"n{index + 1}", name=f"s{index}") for index in range(10)]), catalog)
+"""
+
+MODULE = """
+import json
+def step(inputs, outputs):
+    number = json.loads(inputs["number"].read_text()) if inputs else 0
+    outputs["number"].write_text(json.dumps(number + 1))
+"""
+
+DVC_STEP = """
+import json, sys
+with open(sys.argv[1]) as file: number = json.load(file)
+with open(sys.argv[2], "w") as file: json.dump(number + 1, file)
+"""
+
+
+def spec() -> str:
+    """Ten user steps in a chain, and no model."""
+    steps = {
+        f"step_{index}": {"entrypoint": "trivial:step", "outputs": {"number": "file"}}
+        | ({"inputs": {"number": f"step_{index - 1}.number"}} if index else {})
+        for index in range(STEPS)
+    }
+    return json.dumps({"mlspec": 1, "project": {"name": "trivial"}, "steps": steps}, indent=1)
+
+
+def lay_out(top: Path) -> dict[str, Path]:
+    """Write each tool's project and return its folder."""
+    folders = {}
+    for tool in ("plain", "joblib", "kedro", "dvc", "mlspec"):
+        folders[tool] = top / tool
+        folders[tool].mkdir()
+        (folders[tool] / "0.json").write_text("0")
+    for tool, text in (("plain", PLAIN), ("joblib", JOBLIB), ("kedro", KEDRO)):
+        (folders[tool] / "run.py").write_text(dedent(text))
+    (folders["mlspec"] / "trivial.py").write_text(MODULE)
+    (folders["mlspec"] / "trivial.yaml").write_text(spec())
+    (folders["dvc"] / "step.py").write_text(DVC_STEP)
+    stages = {
+        f"s{i}": {
+            "cmd": f"{sys.executable} step.py {i}.json {i + 1}.json",
+            "deps": ["step.py", f"{i}.json"],
+            "outs": [f"{i + 1}.json"],
+        }
+        for i in range(STEPS)
+    }
+    (folders["dvc"] / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+    return folders
+
+
+def clear(folder: Path, *names: str) -> None:
+    for name in names:
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def measure(rounds: int = 7) -> dict[str, float]:
+    """CPU seconds of each tool's first run (`run`) and of a run with nothing to do (`again`)."""
+    told: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="mlspec-bench-") as name:
+        top = Path(name)
+        folders = lay_out(top)
+        python = sys.executable
+        binary = Path(python).parent
+        mlspec = [str(binary / "mlspec"), "run", "trivial.yaml", "--quiet"]
+        dvc = [str(binary / "dvc"), "repro", "--quiet"]
+        import subprocess
+
+        subprocess.run([str(binary / "dvc"), "init", "--no-scm", "--quiet"], cwd=folders["dvc"], check=True)
+        subprocess.run([str(binary / "dvc"), "config", "core.analytics", "false"], cwd=folders["dvc"], check=True)
+
+        def dvc_clear() -> None:
+            clear(folders["dvc"], ".dvc/cache", ".dvc/tmp")
+            for file in [folders["dvc"] / "dvc.lock", *(folders["dvc"] / f"{i + 1}.json" for i in range(STEPS))]:
+                file.unlink(missing_ok=True)
+
+        first = {
+            "python -c pass": Command([python, "-c", "pass"], top),
+            "plain": Command([python, "run.py"], folders["plain"]),
+            "joblib": Command([python, "run.py"], folders["joblib"], lambda: clear(folders["joblib"], "cache")),
+            "kedro": Command([python, "run.py"], folders["kedro"]),
+            "dvc": Command(dvc, folders["dvc"], dvc_clear),
+            "mlspec": Command(mlspec, folders["mlspec"], lambda: clear(folders["mlspec"], ".mlspec", "runs")),
+        }
+        for tool, cost in in_turn(first, rounds).items():
+            told[f"run: {tool}"] = cost.cpu
+        again = {
+            tool: Command(first[tool].words, first[tool].folder)
+            for tool in ("python -c pass", "joblib", "kedro", "dvc", "mlspec")
+        }
+        for tool, cost in in_turn(again, rounds).items():
+            told[f"again: {tool}"] = cost.cpu
+    return told
+
+
+def report(told: dict[str, float]) -> dict[str, float]:
+    """The ratios that are promised."""
+    return {
+        "run / kedro (<= 0.4)": told["run: mlspec"] / told["run: kedro"],
+        "again / python -c pass (<= 2.5)": told["again: mlspec"] / told["again: python -c pass"],
+        "again / dvc repro (<= 0.2)": told["again: mlspec"] / told["again: dvc"],
+    }
+
+
+if __name__ == "__main__":
+    figures = measure()
+    print(json.dumps({"cpu_seconds": figures, "ratios": report(figures)}, indent=1))

@@ -1,0 +1,1 @@
+"""Channels that alerts go to: an open union, one file a member."""

@@ -1,0 +1,20 @@
+"""What every alert channel may say."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mlspec.kinds import Kind
+
+Severity = Literal["info", "warning", "critical"]
+
+
+class Alert(Kind):
+    """A channel that alerts go to."""
+
+    realised = False
+    today = "no alert is sent; it is checked and kept in the packaged spec"
+
+    severity: Severity = Field("warning", description="The mildest alert that goes here.")

@@ -1,0 +1,184 @@
+"""A bundle is a project's files in memory: text by relative path, written so that what a person edited is never lost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+
+import mlspec
+from mlspec.diagnostic import Finding, Problem
+
+MANIFEST = ".mlspec-bundle.json"
+_FORBIDDEN = re.compile(r"""[\x00-\x1f\x7f-\x9f\\:*?"<>|\u2028\u2029\ud800-\udfff]""")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What `Bundle.write` did, as sorted relative paths.
+
+    `kept` are files that hold somebody's edits and were left alone: where we still emit them, our text lies beside them as
+    ``NAME.new``. `removed` are files that we wrote before, nobody edited, and we no longer emit.
+    """
+
+    written: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class Bundle:
+    """Files by relative POSIX path. The same files give the same `digest`, whatever the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, str] = {}
+
+    def add(self, path: str, text: str) -> None:
+        """Add a file; raise Problem for a path that is not plainly below the bundle, or that is taken (whatever its case)."""
+        if reason := _unsafe(path) or self._clash(path):
+            raise Problem(Finding("unsafe-path", f"cannot put a file at {path!r}: {reason}"))
+        self._files[path] = text
+
+    def mount(self, prefix: str, other: Bundle) -> None:
+        """Add every file of another bundle under a directory."""
+        for path, text in other.files.items():
+            self.add(f"{prefix}/{path}", text)
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Text by path, sorted by path; read-only."""
+        return MappingProxyType(dict(sorted(self._files.items())))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, in hex, of the paths and texts."""
+        return hashlib.sha256(
+            "".join(f"{path}\0{_sha256(text.encode())}\n" for path, text in self.files.items()).encode()
+        ).hexdigest()
+
+    def write(self, directory: Path) -> Changes:
+        """Bring a directory up to date. Files whose bytes match are not touched; edited files are kept (see `Changes`).
+
+        A file counts as edited when its bytes are not the ones that the manifest says we wrote. Each file is replaced in one
+        step, the manifest last. Raises Problem where a path leads through a link out of the directory.
+        """
+        ours = _read_manifest(directory)
+        done: dict[str, list[str]] = {"written": [], "unchanged": [], "kept": []}
+        manifest: dict[str, str] = {}
+        for path, text in self.files.items():
+            place, wanted = _inside(directory, path), text.encode()
+            found = place.read_bytes() if place.is_file() else None
+            if found == wanted:
+                done["unchanged"].append(path)
+            elif found is None or _sha256(found) == ours.get(path):
+                _replace(place, wanted)
+                done["written"].append(path)
+            else:
+                self._lay_beside(directory, path, wanted, manifest)
+                done["kept"].append(path)
+                continue
+            manifest[path] = _sha256(wanted)
+        removed, edited = _remove(
+            directory, {path: sha for path, sha in ours.items() if path not in manifest and path not in self._files}
+        )
+        # The base of an edited file stays known: undoing the edit makes the file ours again.
+        manifest |= {path: ours[path] for path in done["kept"] if path in ours}
+        _replace(directory / MANIFEST, (json.dumps({"files": manifest}, indent=1, sort_keys=True) + "\n").encode())
+        return Changes(tuple(done["written"]), tuple(done["unchanged"]), tuple(sorted([*done["kept"], *edited])), tuple(removed))
+
+    def _lay_beside(self, directory: Path, path: str, wanted: bytes, manifest: dict[str, str]) -> None:
+        beside = _inside(directory, f"{path}.new")
+        if not beside.is_file() or beside.read_bytes() != wanted:
+            _replace(beside, wanted)
+        manifest[f"{path}.new"] = _sha256(wanted)
+
+    def _clash(self, path: str) -> str | None:
+        folded = path.casefold()
+        for taken in self._files:
+            other = taken.casefold()
+            if folded == other:
+                return "the path is taken"
+            if folded.startswith(f"{other}/") or other.startswith(f"{folded}/"):
+                return f"{taken!r} needs one of its parts to be something else"
+        return None
+
+
+def lock(name: str) -> str:
+    """Return the text of ``requirements/<name>.txt``, from the checkout or the wheel; raise KeyError where there is none."""
+    for place in mlspec.__path__:
+        file = Path(place) / "requirements" / f"{name}.txt"
+        if file.is_file():
+            return file.read_text(encoding="utf-8")
+    raise KeyError(name)
+
+
+def _unsafe(path: str) -> str | None:
+    """Say why a path cannot name a file below any directory on any system, or None."""
+    parts = path.split("/")
+    if _FORBIDDEN.search(path):
+        return "it holds a character that some file systems cannot store"
+    if any(part in ("", ".", "..") or part != part.strip() or part.endswith(".") for part in parts):
+        return "it is not a plain path below the directory"
+    if parts[0] == MANIFEST:
+        return "the name is taken by the manifest"
+    return None
+
+
+def _inside(directory: Path, path: str) -> Path:
+    place = directory.joinpath(*PurePosixPath(path).parts)
+    if place.is_symlink() or not place.parent.resolve().is_relative_to(directory.resolve()):
+        raise Problem(Finding("unsafe-path", f"will not write {path!r}: a link leads out of {directory}"))
+    return place
+
+
+def _read_manifest(directory: Path) -> dict[str, str]:
+    """Return what we wrote before. A manifest that cannot be read claims nothing, so nothing is overwritten or removed."""
+    try:
+        told = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["files"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {path: sha for path, sha in told if isinstance(sha, str) and not _unsafe(path)}
+
+
+def _remove(directory: Path, ours: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Remove files that we wrote and nobody edited, and the directories that this empties; return (removed, edited)."""
+    removed: list[str] = []
+    edited: list[str] = []
+    for path, sha in sorted(ours.items()):
+        place = _inside(directory, path)
+        if not place.is_file():
+            continue
+        if _sha256(place.read_bytes()) != sha:
+            edited.append(path)
+            continue
+        place.unlink()
+        removed.append(path)
+        for parent in place.parents:
+            if parent == directory or any(parent.iterdir()):
+                break
+            parent.rmdir()
+    return removed, edited
+
+
+def _replace(place: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old bytes or the new ones, never half of them."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=place.parent, prefix=".writing-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(place)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

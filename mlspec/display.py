@@ -1,0 +1,206 @@
+"""Diagnostics as people read them, with the line and a caret under the fault, and as machines do."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mlspec.diagnostic import Diagnostic, Severity, Span
+from mlspec.lines import Lines
+
+_RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
+_COLOR = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.INFO: "1;36"}
+_TAB = 4
+_WIDTH = 120
+
+
+def ordered(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Sort by file, place and severity, and drop doubles; what has no place in its file comes first."""
+    unique = {(one.file, one.span, one.finding.code, one.finding.message): one for one in diagnostics}
+    return sorted(unique.values(), key=_rank)
+
+
+def _rank(one: Diagnostic) -> tuple[Any, ...]:
+    span = one.span or Span(0, 0, 0, 0)
+    finding = one.finding
+    return (
+        one.file,
+        span.line,
+        span.column,
+        _RANK[finding.severity],
+        finding.code,
+        finding.message,
+        span.end_line,
+        span.end_column,
+    )
+
+
+def text(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], *, color: bool = False, width: int | None = None) -> str:
+    """Tell diagnostics with the lines they are about, taken from ``sources`` by file, and a count at the end.
+
+    Nothing of the user's text reaches the terminal as a control character. Without diagnostics, the empty text.
+    """
+    found = ordered(diagnostics)
+    if not found:
+        return ""
+    page = _Page({name: Lines(source) for name, source in sources.items()}, color, max(width or _WIDTH, 40))
+    blocks = [page.block(one) for one in found]
+    return "\n\n".join([*blocks, page.paint(summary(found), "1")])
+
+
+def summary(diagnostics: Iterable[Diagnostic]) -> str:
+    """Count diagnostics: ``2 errors, 1 warning``."""
+    severities = [one.finding.severity for one in diagnostics]
+    counts = [(severities.count(severity), severity) for severity in _RANK]
+    return ", ".join(f"{count} {word}{'s' * (count > 1 and word != Severity.INFO)}" for count, word in counts if count)
+
+
+def concise(diagnostics: Iterable[Diagnostic]) -> str:
+    """Tell diagnostics in a line each: ``file:line:column: severity[code] message``."""
+    return "\n".join(
+        f"{_place(one.file, one.span)}: {one.finding.severity}[{one.finding.code}] {visible(one.finding.message)}"
+        for one in ordered(diagnostics)
+    )
+
+
+def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
+    """Return diagnostics as plain data; every key is always there, and lines and columns count from 1."""
+    return [
+        {
+            "file": one.file,
+            **_span(one.span),
+            "severity": str(one.finding.severity),
+            "code": one.finding.code,
+            "message": one.finding.message,
+            "help": one.finding.help,
+            "route": list(one.finding.route),
+            "related": [{"message": message, "file": file, **_span(span)} for message, file, span in one.related],
+        }
+        for one in ordered(diagnostics)
+    ]
+
+
+def _span(span: Span | None) -> dict[str, int | None]:
+    names = ("line", "column", "end_line", "end_column")
+    return {name: getattr(span, name) if span else None for name in names}
+
+
+def _place(file: str, span: Span | None) -> str:
+    return f"{visible(file)}:{span.line}:{span.column}" if span else visible(file)
+
+
+def visible(text: str) -> str:
+    """Write out the characters that have no glyph: controls, escapes, line breaks, marks that turn the direction of text."""
+    return "".join(_glyph(char) for char in text)
+
+
+def _glyph(char: str) -> str:
+    if char.isascii():
+        return char if char.isprintable() else f"\\x{ord(char):02x}"
+    if char == "\u3000" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"):
+        return char
+    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+
+
+def _columns(glyph: str) -> int:
+    """Return how many columns of a terminal a glyph takes."""
+    if len(glyph) > 1 or glyph.isascii():
+        return len(glyph)
+    if unicodedata.category(glyph) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(glyph) in "WF" else 1
+
+
+class _Page:
+    """What all blocks of one text share."""
+
+    def __init__(self, sources: Mapping[str, Lines], color: bool, width: int) -> None:
+        self.sources = sources
+        self.color = color
+        self.width = width
+
+    def paint(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self.color and text else text
+
+    def block(self, one: Diagnostic) -> str:
+        finding = one.finding
+        style = _COLOR[finding.severity]
+        spans = [(one.file, one.span), *((file, span) for _, file, span in one.related)]
+        margin = max([len(str(span.line)) for _, span in spans if span], default=0)
+        head = self.paint(f"{finding.severity}[{finding.code}]", style) + self.paint(f": {visible(finding.message)}", "1")
+        lines = [head, *self._snippet(one.file, one.span, margin, "^", style)]
+        for line in finding.help.splitlines():
+            lines.append(f"{' ' * margin} {self.paint('=', '1;34')} {self.paint('help:', '1')} {visible(line)}")
+        for message, file, span in one.related:
+            lines.append(f"{self.paint('note', '1;36')}: {visible(message)}")
+            lines += self._snippet(file, span, margin, "-", "1;34")
+        return "\n".join(lines)
+
+    def _snippet(self, file: str, span: Span | None, margin: int, mark: str, style: str) -> list[str]:
+        bar = self.paint("|", "1;34")
+        lines = [f"{' ' * margin}{self.paint('-->', '1;34')} {_place(file, span)}"]
+        source = self.sources.get(file)
+        if span is None or source is None or not source.line(span.line):
+            return lines
+        shown, under = _underlined(source.line(span.line), span, mark, self.width - margin - 3)
+        number = self.paint(str(span.line).rjust(margin), "1;34")
+        return [
+            *lines,
+            f"{' ' * margin} {bar}",
+            f"{number} {bar} {shown}",
+            f"{' ' * margin} {bar} {self.paint_under(under, style)}",
+        ]
+
+    def paint_under(self, under: str, style: str) -> str:
+        blank = len(under) - len(under.lstrip())
+        return under[:blank] + self.paint(under[blank:], style)
+
+
+def _underlined(line: str, span: Span, mark: str, width: int) -> tuple[str, str]:
+    """Return a line as it can be shown in ``width`` columns, and the marks to write below it."""
+    start = min(span.column - 1, len(line))
+    end = len(line.rstrip()) if span.end_line > span.line else min(span.end_column - 1, len(line))
+    more = f" … to line {span.end_line}" if span.end_line > span.line else ""
+    glyphs = _glyphs(line)
+    sizes = [sum(map(_columns, glyph)) for glyph in glyphs]
+    left, right = _window(sizes, start, max(end, start + 1), width - len(more))
+    before = "… " if left else ""
+    after = " …" if right < len(line) else ""
+    indent = len(before) + sum(sizes[left:start])
+    length = max(sum(sizes[start : min(end, right)]), 1)
+    return f"{before}{''.join(glyphs[left:right])}{after}".rstrip(), f"{' ' * indent}{mark * length}{more}"
+
+
+def _glyphs(line: str) -> list[str]:
+    """Return what to show for each character: tabs as spaces up to the next stop, controls written out."""
+    glyphs: list[str] = []
+    column = 0
+    for char in line:
+        glyph = " " * (_TAB - column % _TAB) if char == "\t" else _glyph(char)
+        column += sum(map(_columns, glyph))
+        glyphs.append(glyph)
+    return glyphs
+
+
+def _window(sizes: list[int], start: int, end: int, width: int) -> tuple[int, int]:
+    """Choose which characters to show: all that fit, else the span with some of what stands around it."""
+    if sum(sizes) <= width:
+        return 0, len(sizes)
+    room = width - 4  # for the two ellipses
+    left = right = min(start, len(sizes))
+    used = 0
+    while right < min(end, len(sizes)) and used + sizes[right] <= room:
+        used += sizes[right]
+        right += 1
+    context = used + (room - used) // 2
+    while left and used + sizes[left - 1] <= context:
+        left -= 1
+        used += sizes[left]
+    while right < len(sizes) and used + sizes[right] <= room:
+        used += sizes[right]
+        right += 1
+    while left and used + sizes[left - 1] <= room:
+        left -= 1
+        used += sizes[left]
+    return left, right

@@ -1,0 +1,1 @@
+"""Formats a model is exported to for serving and the edge: an open union, one file a member."""

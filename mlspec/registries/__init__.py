@@ -1,0 +1,1 @@
+"""Model registries: an open union, one file a member."""

@@ -1,0 +1,1 @@
+"""Ways to bring a new model into production: an open union, one file a member."""

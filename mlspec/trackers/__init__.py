@@ -1,0 +1,1 @@
+"""Experiment trackers: an open union, one file a member."""

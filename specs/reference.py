@@ -1,0 +1,99 @@
+"""What plain scikit-learn gets on the gallery's data with the same models: where the gates of the specs come from.
+
+Run it: `python specs/reference.py [SPLITS]` prints mean and standard deviation of each metric over random splits. A target in
+a spec is the mean less (or plus) one standard deviation, rounded: what a competent script gets, not where mlspec lands.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from sklearn import metrics as m
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+DATA = Path(__file__).parent / "data"
+
+
+def churn(seed: int) -> dict[str, float]:
+    table = pl.read_csv(DATA / "telco-customer-churn.csv", null_values=[" "])
+    numbers = ["tenure", "MonthlyCharges", "TotalCharges"]
+    words = [name for name in table.columns if name not in (*numbers, "customerID", "Churn")]
+    rows = table.select(numbers + words).to_numpy().astype(object)
+    labels = (table["Churn"] == "Yes").to_numpy()
+    train, test, y_train, y_test = train_test_split(rows, labels, test_size=0.15, stratify=labels, random_state=seed)
+    columns = ColumnTransformer(
+        [
+            ("numbers", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), [0, 1, 2]),
+            ("words", OneHotEncoder(handle_unknown="ignore"), list(range(3, rows.shape[1]))),
+        ]
+    )
+    score = make_pipeline(columns, LogisticRegression(max_iter=1000)).fit(train, y_train).predict_proba(test)[:, 1]
+    said = score >= 0.3
+    return {"roc_auc": m.roc_auc_score(y_test, score), "recall": m.recall_score(y_test, said), "f1": m.f1_score(y_test, said)}
+
+
+def wine_quality(seed: int) -> dict[str, float]:
+    read = [
+        pl.read_csv(DATA / f"winequality-{colour}.csv", has_header=False, infer_schema_length=None).with_columns(
+            pl.lit(i).alias("colour")
+        )
+        for i, colour in enumerate(("red", "white"))
+    ]
+    table = pl.concat(read, how="vertical_relaxed").unique(maintain_order=True)
+    rows, quality = table.drop("column_11").to_numpy().astype(float), table["column_11"].to_numpy()
+    train, test, y_train, y_test = train_test_split(rows, quality, test_size=0.15, random_state=seed)
+    said = HistGradientBoostingRegressor(random_state=seed).fit(train, y_train).predict(test)
+    return _regression(y_test, said)
+
+
+def temperatures(seed: int) -> dict[str, float]:
+    table = pl.read_csv(DATA / "daily-min-temperatures.csv", try_parse_dates=True)
+    turn = 2 * np.pi * table["Date"].dt.ordinal_day().to_numpy() / 365.25
+    rows = np.column_stack([wave(k * turn) for k in (1, 2) for wave in (np.sin, np.cos)])
+    first, last = int(len(rows) * 0.70), int(len(rows) * 0.85)
+    degrees = table["Temp"].to_numpy()
+    return _regression(degrees[last:], Ridge().fit(rows[:first], degrees[:first]).predict(rows[last:]))
+
+
+def breast_cancer(seed: int) -> dict[str, float]:
+    rows, kind = load_breast_cancer(return_X_y=True)
+    train, test, y_train, y_test = train_test_split(rows, kind == 0, test_size=0.2, stratify=kind, random_state=seed)
+    score = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train, y_train).predict_proba(test)[:, 1]
+    return {"roc_auc": m.roc_auc_score(y_test, score), "recall": m.recall_score(y_test, score >= 0.5)}
+
+
+def _regression(actual: Any, said: Any) -> dict[str, float]:
+    return {
+        "rmse": m.root_mean_squared_error(actual, said),
+        "mae": m.mean_absolute_error(actual, said),
+        "r2": m.r2_score(actual, said),
+    }
+
+
+SCRIPTS = {"churn": churn, "wine-quality": wine_quality, "temperatures": temperatures, "breast-cancer": breast_cancer}
+
+
+def summary(name: str, splits: int) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation of each metric over `splits` random splits."""
+    told = [SCRIPTS[name](seed) for seed in range(splits)]
+    return {
+        metric: {"mean": float(np.mean([one[metric] for one in told])), "std": float(np.std([one[metric] for one in told]))}
+        for metric in told[0]
+    }
+
+
+if __name__ == "__main__":
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    print(json.dumps({name: summary(name, count) for name in SCRIPTS}, indent=1))

@@ -1,0 +1,265 @@
+"""Kubeflow: emitted projects run for real, their compiled pipeline task by task, on kfp's own local runner."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlspec.backends import kubeflow
+
+from mlspec import ops, runtime
+from mlspec.backend import Outcome, execute
+from mlspec.diagnostic import Problem
+from mlspec.ir import Artifact, Parameter, Pipeline, Port, Ref, Stage, Step
+from mlspec.runtime.artifact import digest
+from tests.pipelines import breast_cancer
+
+pytestmark = pytest.mark.slow
+
+MINE = '''
+import json
+import time
+from pathlib import Path
+
+
+def note(inputs, outputs, **params):
+    """Write down what was given."""
+    text = json.dumps({"params": params, "inputs": {name: Path(place).read_text() for name, place in inputs.items()}}, sort_keys=True)
+    for place in outputs.values():
+        Path(place).write_text(text)
+    return {"letters": len(text), "nothing": None}
+
+
+def second_try(inputs, outputs, tries):
+    with open(tries, "a") as file:
+        file.write("x")
+    if Path(tries).read_text() == "x":
+        raise OSError("not yet")
+    return note(inputs, outputs)
+
+
+def never(inputs, outputs, tries):
+    with open(tries, "a") as file:
+        file.write("x")
+    raise OSError("no, and no again")
+
+
+def sleep(inputs, outputs, mark):
+    time.sleep(60)
+    Path(mark).write_text("woke up")
+
+
+def measured(inputs, outputs, value):
+    """Evidence as `decide` takes it, for a metric that is `value`."""
+    reason = "there is one class only" if value is None else None
+    metric = {"value": value, "low": value, "high": value, "method": "none", "rows": 9, "reason": reason, "greater_is_better": True}
+    part = {"rows": 9, "metrics": {"roc_auc": value}}
+    metrics = {"task": {"kind": "classification", "target": "y", "positive": "a"}, "classes": ["a", "b"], "threshold": 0.5, "confidence": 0.95,
+               "splits": {name: part for name in ("train", "dev", "test")}, "metrics": {"roc_auc": metric}, "slices": [], "fairness": []}
+    validation = {"verdict": "pass", "rows": 9, "kept": 9, "quarantined": 0, "on_failure": "stop", "checks": [], "schema": {}}
+    manifest = {"strategy": "random", "key": ["content"], "seed": 7, "ratios": [0.6, 0.2, 0.2], "rule": "given", "exact": False, "splits": {},
+                "purged": 0, "proofs": [], "verdict": "pass"}
+    for name, told in (("metrics", metrics), ("validation", validation), ("manifest", manifest)):
+        Path(outputs[name]).write_text(json.dumps(told))
+    return {"score": value}
+'''
+OUT = (Port("out", Artifact.FILE),)
+
+
+def call(step_id: str, function: str = "note", *, params: Mapping[str, Any] | None = None, inputs: Mapping[str, Ref] | None = None, gives: tuple[Port, ...] = OUT, **fields: Any) -> Step:  # fmt: skip
+    """A step of the user's own that calls a function of MINE."""
+    told = {
+        "entrypoint": f"pipeline:{function}",
+        "params": dict(params or {}),
+        "inputs": sorted(inputs or {}),
+        "outputs": [port.name for port in gives],
+    }
+    takes = tuple(Port(name, Artifact.FILE) for name in (inputs or {}))
+    return Step(
+        id=step_id,
+        op=ops.PYTHON,
+        stage=Stage.DATA,
+        routes=(("steps", step_id),),
+        inputs=inputs or {},
+        takes=takes,
+        gives=gives,
+        params=told,
+        **fields,
+    )
+
+
+def of(*steps: Step, **fields: Any) -> Pipeline:
+    # The user's module has the name of ours on purpose.
+    return Pipeline(**{"name": "conform", "description": "", "steps": steps, "code": {"pipeline.py": MINE}, **fields})
+
+
+class Ran:
+    """An emitted project and how its run ended."""
+
+    def __init__(self, pipeline: Pipeline, place: Path) -> None:
+        self.project, self.workspace = place / "project", place / "work space"
+        kubeflow.emit(pipeline).write(self.project)
+        before = self.tree()
+        self.outcome: Outcome = execute(self.project, workspace=self.workspace, data_root=place, registry_root=place / "registry")
+        assert self.tree() == before, "a run writes nothing beside the project"
+
+    def tree(self) -> dict[Path, bytes]:
+        return {file: file.read_bytes() for file in self.project.rglob("*") if file.is_file()}
+
+    def metadata(self, task: str, key: str) -> dict[str, Any]:
+        """What KFP's interface shows of an artifact."""
+        [place] = (self.workspace / "artifacts").glob(f"*/{task}/executor_output.json")
+        told: dict[str, Any] = json.loads(place.read_text(), parse_constant=lambda text: pytest.fail(text))["artifacts"][key][
+            "artifacts"
+        ][0]["metadata"]
+        return told
+
+    def note(self, name: str) -> Any:
+        return json.loads(self.outcome.artifacts[name].read_text())
+
+
+def states(outcome: Outcome, state: str) -> set[str]:
+    return {step for step, ended in outcome.steps.items() if ended == state}
+
+
+@pytest.fixture(scope="module")
+def passing(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    return Ran(breast_cancer(), tmp_path_factory.mktemp("passing"))
+
+
+def test_a_whole_pipeline(passing: Ran) -> None:
+    assert passing.outcome.state == "succeeded"
+    assert states(passing.outcome, "succeeded") == {step.id for step in breast_cancer().steps}
+    assert set(passing.outcome.artifacts) == {
+        f"{step.id}.{port.name}" for step in breast_cancer().steps for port in step.output_ports
+    }
+    assert list((passing.workspace.parent / "registry").rglob("*"))
+
+
+def test_the_same_bits_as_without_kfp(passing: Ran, tmp_path: Path) -> None:
+    places: dict[str, Path] = {}
+    for step in breast_cancer().steps:
+        outputs = {port.name: tmp_path / step.id / port.name for port in step.output_ports}
+        roots = {"data_root": str(passing.workspace.parent), "registry_root": str(tmp_path / "registry")}
+        runtime.run(
+            step.op.name,
+            inputs={name: places[f"{ref.step}.{ref.output}"] for name, ref in step.inputs.items()},
+            outputs=outputs,
+            params={**step.params, **{name: roots[parameter] for name, parameter in step.bindings.items()}},
+        )
+        places |= {f"{step.id}.{name}": place for name, place in outputs.items()}
+    differ = [name for name, place in places.items() if digest(place) != digest(passing.outcome.artifacts[name])]
+    assert differ == []
+
+
+def test_what_the_interface_shows(passing: Ran) -> None:
+    scores = passing.metadata("evaluate", "metrics")
+    assert scores["roc_auc"] == pytest.approx(passing.note("evaluate.metrics")["metrics"]["roc_auc"]["value"])
+    plots = passing.metadata("evaluate", "plots")
+    curve = plots["confidenceMetrics"]
+    assert [row["row"] for row in plots["confusionMatrix"]["rows"]] == passing.note("evaluate.curves")["confusion"]["matrix"]
+    assert len(curve) > 3
+    assert all(0 <= point[name] <= 1 for point in curve for name in ("confidenceThreshold", "falsePositiveRate", "recall"))
+    assert curve[-1]["recall"] == 1
+    [summary] = (passing.workspace / "artifacts").glob("*/decide/summary")
+    assert "| roc_auc | roc_auc >= 0.9 |" in summary.read_text()
+    assert passing.outcome.artifacts["report.page"].read_text().lower().startswith("<!doctype html>")
+
+
+def test_a_gate_that_fails(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    ran = Ran(breast_cancer(target=1.1), tmp_path)
+    assert ran.outcome.state == "failed"
+    assert states(ran.outcome, "failed") == {"gate"}
+    assert states(ran.outcome, "skipped") == {"package", "register"}
+    assert {"report.page", "decide.decision"} < set(ran.outcome.artifacts)
+    assert not {"package.package", "register.entry"} & set(ran.outcome.artifacts)
+    assert not (tmp_path / "registry").exists()
+    told = capfd.readouterr().out
+    assert "gate: failed" in told
+    assert "the requirement is >= 1.1" in told
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(None, "failed"), (0.9, "succeeded")])
+def test_a_metric_that_is_not_a_number_fails_the_gate(tmp_path: Path, value: float | None, verdict: str) -> None:
+    gives = (Port("metrics", Artifact.METRICS), Port("validation", Artifact.REPORT), Port("manifest", Artifact.REPORT))
+    evidence = {port.name: Ref("measure", port.name) for port in gives}
+    route = ["requirements", "metrics", 0, "target"]
+    wanted = {
+        "id": "roc_auc",
+        "kind": "metric",
+        "metric": "roc_auc",
+        "op": ">=",
+        "value": 0.5,
+        "route": route,
+        "supports": None,
+        "primary": True,
+    }
+    names = {name: f"measure.{name}" for name in evidence}
+    modeling = Stage.MODELING
+    pipeline = of(
+        call("measure", "measured", params={"value": value}, gives=gives),
+        Step(id="decide", op=ops.DECIDE, stage=modeling, routes=(("requirements",),), inputs=evidence, params={"requirements": [wanted], "names": names}),
+        Step(id="gate", op=ops.GATE, stage=modeling, routes=(("requirements",),), inputs={"decision": Ref("decide", "decision")}, params={"subject": "model"}, retries=3),
+        call("beside", inputs={"decision": Ref("decide", "decision")}),
+        call("behind", inputs={"gate": Ref("gate", "report")}),
+    )  # fmt: skip
+    ran = Ran(pipeline, tmp_path)
+    assert ran.outcome.state == verdict
+    assert ran.outcome.steps["gate"] == verdict
+    assert ran.outcome.steps["beside"] == "succeeded"
+    assert ran.outcome.steps["behind"] == ("succeeded" if verdict == "succeeded" else "skipped")
+    assert "nan" not in json.dumps(ran.metadata("measure", "metrics")).lower()
+
+
+def test_faults_retries_limits_and_awkward_values(tmp_path: Path) -> None:
+    values = {
+        "whole": 500,
+        "part": 500.0,
+        "list": [1, 2.0, None, True],
+        "deep": {"n": {"m": [7]}},
+        "text": "{{$.inputs}} {{$}} \"'\\ \n 🦀 $HOME `id`",
+    }
+    tries = {name: str(tmp_path / name) for name in ("second", "never", "woke")}
+    ports = tuple(Port(name, Artifact.FILE) for name in ("class", "params", "json", "_x"))
+    pipeline = of(
+        call("broken", "never", params={"tries": tries["never"]}, retries=1),
+        call("after_broken", inputs={"it": Ref("broken", "out")}),
+        call("late", after=("after_broken",)),
+        call("second", "second_try", params={"tries": tries["second"]}, retries=1),
+        call("slow", "sleep", params={"mark": tries["woke"]}, timeout=1.0),
+        call("json", params=values, gives=ports, bindings={"data_root": "data_root"}),
+        call(
+            "class",
+            inputs={"a": Ref("json", "class"), "params": Ref("json", "params"), "from": Ref("json", "_x")},
+            after=("second",),
+        ),
+        call("silent", gives=()),
+        parameters=(Parameter("data_root", ".", ""), Parameter("unused", "x", "")),
+    )
+    ran = Ran(pipeline, tmp_path)
+    assert ran.outcome.state == "failed"
+    assert states(ran.outcome, "failed") == {"broken", "slow"}
+    assert states(ran.outcome, "skipped") == {"after_broken", "late"}
+    assert states(ran.outcome, "succeeded") == {"second", "json", "class", "silent"}
+    assert Path(tries["never"]).read_text() == "xx"
+    assert Path(tries["second"]).read_text() == "xx"
+    assert not Path(tries["woke"]).exists()
+    assert repr(ran.note("json.class")["params"]) == repr(dict(sorted(values.items())))
+    assert set(ran.note("class.out")["inputs"]) == {"a", "params", "from"}
+    assert ran.metadata("json", "json")["letters"] > 0
+
+
+def test_a_pipeline_that_was_edited_and_not_compiled_is_not_run(tmp_path: Path) -> None:
+    kubeflow.emit(of(call("one", params={"n": 1}))).write(tmp_path)
+    source = tmp_path / "pipeline.py"
+    source.write_text(source.read_text().replace('"n": 1', '"n": 2'))
+    with pytest.raises(Problem, match="exit code 2"):
+        execute(tmp_path, workspace=tmp_path / "w", data_root=tmp_path, registry_root=tmp_path)
+    subprocess.run([sys.executable, "pipeline.py"], cwd=tmp_path, check=True)
+    ran = execute(tmp_path, workspace=tmp_path / "w", data_root=tmp_path, registry_root=tmp_path)
+    assert json.loads(ran.artifacts["one.out"].read_text())["params"] == {"n": 2}
