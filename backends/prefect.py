@@ -113,22 +113,14 @@ def _step(pipeline: Pipeline, step: Step, names: _Names) -> dict[str, Any]:
         {"param": param, "parameter": parameter, "argument": _take(param, used)}
         for param, parameter in sorted(step.bindings.items())
     ]
-    inputs = [
-        {
-            "port": port.name,
-            "argument": _take(port.name, used),
-            "future": names.futures[step.inputs[port.name].step],
-            "output": step.inputs[port.name].output,
-        }
-        for port in step.input_ports
-        if port.name in step.inputs
-    ]
+    inputs = [_input(port.name, step, names, used) for port in step.input_ports if port.name in step.inputs]
     return {
         "id": step.id,
         "op": step.op.name,
         "function": names.functions[step.id],
         "future": names.futures[step.id],
         "constant": step.id.upper(),
+        "short": _fits(f'    cache_policy=ContentKey(op="{step.op.name}", params=params.{step.id}),'),
         "summary": _summary(step),
         "origin": f"From the spec's {', '.join(_routes(step))}.",
         "routes": _routes(step),
@@ -146,13 +138,27 @@ def _step(pipeline: Pipeline, step: Step, names: _Names) -> dict[str, Any]:
     }
 
 
+def _input(port: str, step: Step, names: _Names, used: set[str]) -> dict[str, Any]:
+    ref, argument = step.inputs[port], _take(port, used)
+    future = names.futures[ref.step]
+    short = _fits(f"        {argument}=Output({future}, {render.py(ref.output)}),")
+    return {"port": port, "argument": argument, "future": future, "output": ref.output, "short": short}
+
+
+def _fits(line: str) -> bool:
+    """Say whether `ruff format` leaves a call on one line."""
+    return len(line) <= render.WIDTH
+
+
 def _shows(step: Step, pipeline: str) -> Iterator[dict[str, Any]]:
     """What a task shows in the UI: the views that fit its outputs, else the facts about them."""
-    views = dict(_views(step))
-    for port, function in views.items():
-        yield {"function": function, "key": render.slug(f"{pipeline}-{step.id}-{port}", longest=200), "port": port}
+    views: list[tuple[str | None, str]] = [*_views(step)]
     if not views and step.op.name != "gate":
-        yield {"function": "facts", "key": render.slug(f"{pipeline}-{step.id}", longest=200), "port": None}
+        views = [(None, "facts")]
+    for port, function in views:
+        key = render.slug("-".join(filter(None, (pipeline, step.id, port))), longest=200)
+        what = "made" if port is None else f"made.files[{render.py(port)}]"
+        yield {"function": function, "key": key, "port": port, "short": _fits(f'    show.{function}("{key}", {what})')}
 
 
 def _views(step: Step) -> Iterator[tuple[str, str]]:

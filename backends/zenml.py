@@ -9,8 +9,8 @@ from typing import Any
 
 from mlspec import render
 from mlspec.bundle import Bundle, lock
-from mlspec.diagnostic import Finding, Severity, dotted
-from mlspec.ir import Artifact, Pipeline, Resources, Step
+from mlspec.diagnostic import Finding, Problem, Severity, dotted
+from mlspec.ir import Artifact, Parameter, Pipeline, Resources, Step
 
 NAME = "zenml"
 TITLE = "ZenML"
@@ -37,29 +37,50 @@ _USED_IN_STEPS = frozenset(
 _USED_IN_PIPELINE = frozenset(("ExecutionMode", "Model", "params", "pipeline", "steps")) | {*dir(builtins)}
 
 
+_OF_A_CALL = ("after", "id", "self", "start_after")
+"""ZenML's own arguments of a step's call."""
+
+DOUBLINGS, LONG_PAUSE = 6, 30
+"""Tries that wait 1, 2, 4 … s; ZenML cannot end the doubling, so that more of them wait the same long time each."""
+
+LONGEST_TEXT = 16_000
+"""Characters of a description: ZenML keeps 65,535 bytes."""
+
+
 def emit(pipeline: Pipeline) -> Bundle:
     """Write the project for a pipeline. The same pipeline gives the same bytes; ZenML need not be installed."""
     names = _Names(pipeline)
     steps = [_step(pipeline, step, names) for step in pipeline.steps]
+    cached, retried, asking = (any(step[name] for step in steps) for name in ("cached", "retries", "resources"))
+    given = any(step["outputs"] for step in steps)
     shared: dict[str, Any] = {
         "title": pipeline.name or "Pipeline",
         "headline": pipeline.description or pipeline.name or "Pipeline",
-        "description": pipeline.description,
+        "description": pipeline.description[:LONGEST_TEXT],
         "slug": names.slug,
         "package": names.package,
         "function": names.function,
         "steps": steps,
-        "parameters": [{"name": one.name, "default": one.default, "summary": one.summary} for one in pipeline.parameters],
+        "parameters": [_parameter(one) for one in pipeline.parameters],
+        "schedule": _schedule(pipeline),
+        "lacks": [f"{dotted(one.route)}: {one.message}; {one.help}." for one in lacks(pipeline)],
+        "places": [one.name for one in pipeline.parameters if one.name in ("data_root", "registry_root")],
+        # what steps.py imports
+        "cached": cached,
+        "given": given,
+        "configured": [name for name, used in (("ResourceSettings", asking), ("StepRetryConfig", retried)) if used],
+        "used": [*(["File"] if given else []), *(["code_version"] if cached else []), "perform"],
     }
     bundle = Bundle()
-    bundle.add("README.md", render.render("zenml/README.md.j2", **shared, **_readme(pipeline)))
+    bundle.add("README.md", render.render("zenml/README.md.j2", **shared))
     bundle.add("Dockerfile", render.render("zenml/Dockerfile.j2"))
     bundle.add(".dockerignore", "**/__pycache__\n.git\nregistry\nworkspace\n")
     bundle.add("requirements.txt", lock("zenml"))
     bundle.add("wheels/README.md", "mlspec's own wheel lies here: `mlspec wheel -o wheels`\n")
     bundle.add("production.yaml", render.yaml({"settings": {"docker": {"dockerfile": "Dockerfile", "build_context_root": "."}}}))
     bundle.add("trace.json", render.json(_trace(pipeline)))
-    bundle.add("run.py", render.render("zenml/run.py.j2", **_runner(pipeline, steps, names)))
+    bundle.add("run.py", render.render("zenml/run.py.j2", **shared))
+    bundle.add("deploy.py", render.render("zenml/deploy.py.j2", **shared))
     bundle.add(f"{names.package}/__init__.py", '"""A pipeline that mlspec has written."""\n')
     for module in ("files", "params", "pipeline", "steps"):
         bundle.add(f"{names.package}/{module}.py", render.render(f"zenml/{module}.py.j2", **shared))
@@ -118,9 +139,10 @@ def _take(wanted: str, used: set[str]) -> str:
 
 
 def _step(pipeline: Pipeline, step: Step, names: _Names) -> dict[str, Any]:
-    used = {*_USED_IN_STEPS, "after", "id"}  # ZenML's own arguments of a call
+    used = {*_USED_IN_STEPS, *_OF_A_CALL}
     bindings = [
-        {"param": param, "parameter": parameter, "argument": _take(param, used)} for param, parameter in sorted(step.bindings.items())
+        {"param": param, "parameter": parameter, "argument": _take(param, used)}
+        for param, parameter in sorted(step.bindings.items())
     ]
     inputs = [
         {
@@ -132,8 +154,10 @@ def _step(pipeline: Pipeline, step: Step, names: _Names) -> dict[str, Any]:
         if port.name in step.inputs
     ]
     outputs = [
-        {"port": port.name, "artifact": f"{names.slug}_{step.id}_{port.name}", "type": TYPES[port.artifact]} for port in step.output_ports
+        {"port": port.name, "artifact": f"{names.slug}_{step.id}_{port.name}", "type": TYPES[port.artifact]}
+        for port in step.output_ports
     ]
+    retries = 0 if step.op.name == "gate" else step.retries  # a verdict does not change by asking again
     targets = [names.variables[(step.id, port.name)] for port in step.output_ports]
     return {
         "id": step.id,
@@ -145,13 +169,17 @@ def _step(pipeline: Pipeline, step: Step, names: _Names) -> dict[str, Any]:
         "origin": f"From the spec's {', '.join(_routes(step))}.",
         "routes": _routes(step),
         "needs": step.needs,
-        "cached": step.op.name not in OUTSIDE,
-        "retries": 0 if step.op.name == "gate" else step.retries,
+        # what a step reads at a place that is chosen when a run starts, no cache key can know
+        "cached": step.op.name not in OUTSIDE and not step.bindings,
+        "retries": retries,
+        "delay": 1 if retries <= DOUBLINGS else LONG_PAUSE,
+        "backoff": 2 if retries <= DOUBLINGS else 1,
         "resources": _resources(step.resources),
         "timeout": step.timeout,
         "bindings": bindings,
         "inputs": inputs,
         "outputs": outputs,
+        "ports": {output["artifact"]: output["port"] for output in outputs},
         "kinds": {port.name: port.artifact.value for port in step.output_ports},
         "params": dict(step.params),
         "targets": targets if any((step.id, port.name) in names.taken for port in step.output_ports) else [],
@@ -180,20 +208,27 @@ def _routes(step: Step) -> list[str]:
     return [dotted(route) or "spec" for route in step.routes]
 
 
-def _readme(pipeline: Pipeline) -> dict[str, Any]:
+def _parameter(one: Parameter) -> dict[str, Any]:
+    if one.name in ("help", "schedule"):
+        raise Problem(
+            Finding("parameter-taken", f"a parameter cannot be called {one.name!r}: deploy.py has an option of that name")
+        )
+    # argparse fills %-formats in help texts
     return {
-        "schedule": {"cron": pipeline.schedule.cron, "timezone": pipeline.schedule.timezone} if pipeline.schedule else None,
-        "lacks": [f"{dotted(one.route)}: {one.message}; {one.help}." for one in lacks(pipeline)],
+        "name": one.name,
+        "default": one.default,
+        "summary": one.summary,
+        "flag": f"--{one.name.replace('_', '-')}",
+        "help": one.summary.replace("%", "%%"),
     }
 
 
-def _runner(pipeline: Pipeline, steps: list[dict[str, Any]], names: _Names) -> dict[str, Any]:
-    return {
-        "package": names.package,
-        "function": names.function,
-        "names": [one.name for one in pipeline.parameters],
-        "outputs": {step["id"]: {output["artifact"]: output["port"] for output in step["outputs"]} for step in steps},
-    }
+def _schedule(pipeline: Pipeline) -> dict[str, str] | None:
+    if pipeline.schedule is None:
+        return None
+    cron, timezone = pipeline.schedule.cron, pipeline.schedule.timezone
+    told = f"start it by itself: {cron} (meant for {timezone})"
+    return {"cron": cron, "timezone": timezone, "help": told.replace("%", "%%")}
 
 
 def _trace(pipeline: Pipeline) -> dict[str, Any]:

@@ -162,11 +162,14 @@ def _underlined(line: str, span: Span, mark: str, width: int) -> tuple[str, str]
     start = min(span.column - 1, len(line))
     end = len(line.rstrip()) if span.end_line > span.line else min(span.end_column - 1, len(line))
     more = f" … to line {span.end_line}" if span.end_line > span.line else ""
-    glyphs = _glyphs(line)
+    near, far = max(start - 4 * width, 0), start + 4 * width  # what stands further off is never shown, and may be megabytes
+    cut = line[near:far]
+    start, end = start - near, min(end - near, len(cut))
+    glyphs = _glyphs(cut)
     sizes = [sum(map(_columns, glyph)) for glyph in glyphs]
     left, right = _window(sizes, start, max(end, start + 1), width - len(more))
-    before = "… " if left else ""
-    after = " …" if right < len(line) else ""
+    before = "… " if left or near else ""
+    after = " …" if right < len(cut) or far < len(line) else ""
     indent = len(before) + sum(sizes[left:start])
     length = max(sum(sizes[start : min(end, right)]), 1)
     return f"{before}{''.join(glyphs[left:right])}{after}".rstrip(), f"{' ' * indent}{mark * length}{more}"

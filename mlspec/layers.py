@@ -63,7 +63,7 @@ def load(path: Path | str, *, env: str | None = None, sets: Sequence[str] = ()) 
     """Read a spec and lay over it, lowest first: what it extends, itself, the overlay ``environments.<env>``, ``sets``.
 
     Mappings merge key by key, everything else is replaced, and null removes a key
-    that a lower layer has. `extends`, `environments` and keys that begin with `x-` are not part of ``data``.
+    that a lower layer has. `extends` and `environments` are not part of ``data``.
 
     Raises Problem where ``path`` itself cannot be read; every other fault of the user's is in ``problems``.
     """

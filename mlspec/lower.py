@@ -268,6 +268,8 @@ def _training_steps(project: Project, shared: _Shared) -> Iterator[Step]:
                 "strategy": shared.splits["strategy"],
                 "group_by": shared.group_by,
                 "time": shared.splits["time"],
+                "threshold": shared.evaluation["threshold"],
+                "custom_metrics": shared.custom_metrics,
                 **common,
             },
             resources=resources,
@@ -406,6 +408,8 @@ def _own_steps(project: Project) -> Iterator[Step]:
     """The user's steps. What they give can be taken by any other; what they take may come from any step of ours."""
     for name, own in project.steps.items():
         route: Route = ("steps", name)
+        if own.kind != "python":
+            raise Problem(Finding("not-realised-yet", f"nothing runs a {own.kind} step yet", (*route, "kind"), help="write it in Python"))
         inputs = {port: _reference(text, (*route, "inputs", port)) for port, text in own.inputs.items()}
         gives = tuple(Port(port, Artifact(artifact)) for port, artifact in own.outputs.items())
         yield Step(

@@ -29,9 +29,9 @@ class Piece:
 
     @property
     def data(self) -> Any:
-        """Plain data, without the keys that are the user's own."""
+        """Plain data. Keys that start with ``x-`` are still in it: what is a key and what a name (a column's) the models know."""
         if isinstance(self.content, dict):
-            return {key: piece.data for key, piece in self.content.items() if not key.startswith("x-")}
+            return {key: piece.data for key, piece in self.content.items()}
         return [piece.data for piece in self.content] if isinstance(self.content, list) else self.content
 
     def part(self, name: str | int) -> Piece | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import unicodedata
 
 import pytest
@@ -21,9 +22,9 @@ def diagnostic(
     severity: Severity = Severity.ERROR,
     file: str = "f.yaml",
     code: str = "code",
-    help: str = "",
+    advice: str = "",
 ) -> Diagnostic:
-    return Diagnostic(Finding(code, message, ("a", 0), severity, help), file, span)
+    return Diagnostic(Finding(code, message, ("a", 0), severity, advice), file, span)
 
 
 def columns(text: str) -> int:
@@ -43,7 +44,7 @@ def test_a_whole_page() -> None:
     text = "a: 1\nb:\n  c: 2\na: 3\n"
     found = [
         *parse(text, "f.yaml").problems,
-        diagnostic(Span(2, 1, 3, 7), "two lines", Severity.WARNING, help="first\nsecond"),
+        diagnostic(Span(2, 1, 3, 7), "two lines", Severity.WARNING, advice="first\nsecond"),
         diagnostic(None, "no place", Severity.INFO, file="g.yaml"),
     ]
     assert display.text(found, {"f.yaml": text}) == (
@@ -104,7 +105,7 @@ def test_line_numbers_share_a_margin() -> None:
         ("abc", Span(1, 9, 1, 12), "   ^"),
         ("日本: x", Span(1, 5, 1, 6), "      ^"),
         ("日本: x", Span(1, 1, 1, 3), "^^^^"),
-        ("e\u0301e\u0301: x", Span(1, 6, 1, 7), "    ^"),
+        ("e\u0301e\u0301: x", Span(1, 7, 1, 8), "    ^"),
         ("\ta", Span(1, 2, 1, 3), "    ^"),
         ("ab\tc", Span(1, 4, 1, 5), "    ^"),
         ("\x1b[31m", Span(1, 2, 1, 3), "    ^"),
@@ -127,6 +128,15 @@ def test_long_lines_are_cropped_around_the_span() -> None:
     shown, marks = snippet("x" * 1000, Span(1, 1, 1, 1001), 80)
     assert len(marks) <= 76
     assert shown.endswith("x …")
+
+
+def test_a_line_of_megabytes_is_no_burden() -> None:
+    text = "[" + "yes, " * 1_000_000 + "]"
+    found = parse(text, "f").problems
+    began = time.process_time()
+    shown = display.text(found, {"f": text}, width=80)
+    assert time.process_time() - began < 2
+    assert max(map(len, shown.splitlines())) <= 90
 
 
 def test_order_and_doubles() -> None:

@@ -97,7 +97,8 @@ def test_data_and_spans(pure: bool) -> None:
 def test_spans_fall_back_to_what_exists(pure: bool) -> None:
     document = parse("a: {b: [1]}", "x", pure=pure)
     assert document.has(("a", "b", 0))
-    for route in [("a", "b", 1), ("a", "b", -1), ("a", "b", "c"), ("a", "b", 0, "deeper")]:
+    routes: list[Route] = [("a", "b", 1), ("a", "b", -1), ("a", "b", "c"), ("a", "b", 0, "deeper")]
+    for route in routes:
         assert not document.has(route)
         assert cut(document, document.value_span(route)) in ("[1]", "1")
     assert document.value_span(("nothing",)) == document.value_span(())

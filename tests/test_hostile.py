@@ -138,7 +138,7 @@ def tamed(pipeline: Pipeline, kept: frozenset[str] = KEPT) -> Pipeline:
         for step in pipeline.steps
     )
     return Pipeline(
-        name="-".join(re.findall(r"[A-Za-z0-9]+", pipeline.name)) or ("-" if pipeline.name else ""),
+        name="-".join(re.findall(r"[a-z0-9]+", pipeline.name.lower())) or ("-" if pipeline.name else ""),
         description=tame.text(pipeline.description),
         steps=steps,
         parameters=tuple(Parameter(one.name, tame.text(one.default), tame.text(one.summary)) for one in pipeline.parameters),

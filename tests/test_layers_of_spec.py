@@ -80,7 +80,7 @@ def spec(write: Write) -> Path:
 
 def test_a_single_file(write: Write) -> None:
     layered = layers.load(write(churn="mlspec: 1\nsplits: {gap: null}\nx-mine: 1\nlist: [{x-a: 1, b: 2}]\n"))
-    assert layered.data == {"mlspec": 1, "splits": {"gap": None}, "list": [{"b": 2}]}
+    assert layered.data == {"mlspec": 1, "splits": {"gap": None}, "x-mine": 1, "list": [{"x-a": 1, "b": 2}]}
     assert layered.problems == ()
     assert layered.files == ("churn.yaml",)
     assert under(layered, "splits", "gap") == ("churn.yaml", "null", "churn.yaml")
@@ -288,12 +288,8 @@ def expected(*values: Any) -> Any:
     mappings: list[Any] = []
     for value in values:
         mappings = [*mappings, value] if isinstance(value, dict) else []
-    keys = {key for one in mappings for key in one if not key.startswith("x-")}
+    keys = {key for one in mappings for key in one}
     return {key: expected(*(one[key] for one in mappings if key in one)) for key in keys}
-
-
-def stripped(value: Any) -> Any:
-    return {key: stripped(one) for key, one in value.items() if not key.startswith("x-")} if isinstance(value, dict) else value
 
 
 @given(st.lists(MAPPINGS, min_size=2, max_size=3))
@@ -308,7 +304,7 @@ def test_merging_is_what_it_says_and_every_leaf_is_traced(
         (folder / f"s{index}.yaml").write_text("\n".join(lines) or "{}", encoding="utf-8")
     layered = layers.load(folder / f"s{len(values) - 1}.yaml")
     assert layered.problems == ()
-    assert layered.data == stripped(expected(*values))
+    assert layered.data == expected(*values)
 
     def leaves(value: Any, route: tuple[str | int, ...] = ()) -> None:
         if isinstance(value, dict) and value:
@@ -321,6 +317,6 @@ def test_merging_is_what_it_says_and_every_leaf_is_traced(
             source: Any = values[int(Path(name).stem[1:])]
             for part in route:
                 source = source[part]
-            assert stripped(source) == value
+            assert source == value
 
     leaves(layered.data)

@@ -107,4 +107,4 @@ def test_core_dependencies_are_four() -> None:
     import tomllib
 
     told = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert sorted(name.split(">")[0].split("<")[0] for name in told["dependencies"]) == ["click", "jinja2", "pydantic", "ruamel.yaml"]
+    assert sorted(name.split(">")[0].split("<")[0] for name in told["dependencies"]) == ["click", "jinja2", "pydantic", "pyyaml"]

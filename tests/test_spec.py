@@ -184,7 +184,7 @@ FAULTS = [
     ("{steps: {a: {entrypoint: 'm:f', outputs: {x: tabel}}}}", "steps.a.outputs.x", "unknown-value", "did you mean `table`?"),
     ("{steps: {a: {entrypoint: 'm:f', params: {x: .nan}}}}", "steps.a.params", "wrong-type", "plain data"),
     ("{steps: {a: {entrypoint: 'm:f', after: a}}}", "steps.a.after", "contradiction", "wait for itself"),
-    ("{steps: {a: {entrypoint: 'm:f', outputs: {x: file}}, b: {entrypoint: 'm:f', inputs: {y: a.z}}}}", "steps.b.inputs.y", "unknown-output", "there are x"),
+    ("{steps: {a: {entrypoint: 'm:f', outputs: {x: file}}, b: {entrypoint: 'm:f', inputs: {y: a.z}}}}", "steps.b.inputs.y", "unknown-output", "it gives x"),
 ]  # fmt: skip
 
 

@@ -144,6 +144,13 @@ def test_rare_values_are_grouped_to_the_limit_of_columns() -> None:
     assert "c=(rare)" in made.columns
 
 
+def test_columns_that_would_be_written_alike_are_told_apart() -> None:
+    frame = pl.DataFrame({"a": ["b=c", "(rare)", None, "x"], "a=b": ["c", "(missing)", "c", "c"]})
+    made = fit({"kind": "encode", "min_frequency": 1}, frame)[1]
+    assert len(set(made.columns)) == made.width == 6
+    assert {"a=b=c", "a=b=c (2)", "a=(missing)", "a=(rare)"} <= set(made.columns)
+
+
 def test_dates_with_a_time_and_a_zone() -> None:
     frame = pl.DataFrame({"t": [datetime(2024, 1, 1, 6, 30), datetime(2024, 1, 2, 18, 0)]})
     frame = frame.with_columns(pl.col("t").dt.replace_time_zone("Europe/Paris"))

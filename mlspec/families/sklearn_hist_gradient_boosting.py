@@ -84,7 +84,7 @@ class HistGradientBoosting(Family):
 
     def settle(self, estimator: Any) -> None:
         """Forget how many threads there were: it is noted in the fitted bins and decides nothing (the trees are the same)."""
-        bins = getattr(estimator, "_bin_mapper", None)
+        bins: Any = getattr(estimator, "_bin_mapper", None)
         if hasattr(bins, "n_threads"):
             bins.n_threads = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from importlib import import_module
@@ -31,13 +32,15 @@ def run(
     places = {name: Path(path) for name, path in (outputs or {}).items()}
     for place in places.values():
         place.parent.mkdir(parents=True, exist_ok=True)
+    # Every runner's params go through JSON: the order of keys, and which equal strings are one object, would show in a pickle.
+    plain = json.loads(json.dumps(params or {}, sort_keys=True))
     sources = {name: Path(path) for name, path in (inputs or {}).items()}
     if timeout is not None:
         from mlspec.runtime import child
 
-        return child.run(op, sources, places, params or {}, timeout)
+        return child.run(op, sources, places, plain, timeout)
     module = import_module(f"mlspec.runtime.{ALL[op].name}")
-    facts = module.run(sources, places, dict(params or {}))
+    facts = module.run(sources, places, plain)
     missing = sorted(name for name, place in places.items() if not place.exists())
     if missing:
         raise RuntimeError(f"{op} did not write {', '.join(missing)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,45 +93,56 @@ def strictly(name: str, type_: str, head: pl.Series) -> pl.Expr | None:
     return None
 
 
-def _aggregates(name: str, type_: str | None, comma: bool) -> Iterator[pl.Expr]:
-    """Yield what must be counted to tell a column's type, or to count the values that are not of its declared type."""
-    bare = present(pl.col(name))
-    number = parsed(pl.col(name), "number", comma)
-    not_a_number = bare.str.to_lowercase() == "nan"
-    yield (bare.is_not_null() & ~not_a_number).sum().alias(f"{name}\0present")
-    if type_ is not None:
-        value = parsed(pl.col(name), type_, comma)
-        yield value.is_not_null().sum().alias(f"{name}\0{type_}")
-        return
-    for one in ("integer", "number", "date", "datetime"):
-        yield parsed(pl.col(name), one, comma).is_not_null().sum().alias(f"{name}\0{one}")
-    yield bare.str.to_lowercase().is_in(["true", "false"]).sum().alias(f"{name}\0boolean")
-    yield bare.str.contains(r"^[+-]?0[0-9]").sum().alias(f"{name}\0zeros")
-    yield bare.str.contains(r"^[+-]?[0-9]+$").sum().alias(f"{name}\0digits")
-    yield bare.filter(number.is_null()).min().alias(f"{name}\0other")
-
-
 def survey(texts: pl.LazyFrame, columns: Mapping[str, Mapping[str, Any]], comma: bool = False) -> dict[str, Survey]:
-    """Read a table of texts once, streaming, and say what each column holds.
+    """Read a table of texts, streaming, and say what each column holds.
 
     A declared type stands; `broken` counts the values that are not of it. The type of other columns is the first of boolean
     (true, false), integer, number, date and datetime (ISO) that every value is of; else string. Numbers with leading zeros
-    (007) and whole numbers of more than 63 bits are strings: they are codes.
+    (007) and whole numbers of more than 63 bits are strings: they are codes. Only a table with dates is read twice.
     """
     names = texts.collect_schema().names()
     declared = {name: columns.get(name, {}).get("type") for name in names}
-    counts = texts.select(one for name in names for one in _aggregates(name, declared[name], comma)).collect(engine="streaming")
-    found = counts.row(0, named=True)
-    return {
-        name: _surveyed(name, declared[name], {key.split("\0")[1]: v for key, v in found.items() if key.startswith(f"{name}\0")})
-        for name in names
-    }
+    found = _count(texts, (one for name in names for one in _counts(name, declared[name], comma)))
+    dated = [name for name in names if declared[name] is None and found[name]["present"] == found[name]["dated"] > 0]
+    if dated:
+        types = ("date", "datetime")
+        moments = (parsed(pl.col(name), one).is_not_null().sum().alias(f"{name}\0{one}") for name in dated for one in types)
+        for name, counts in _count(texts, moments).items():
+            found[name] |= counts
+    return {name: _surveyed(declared[name], found[name]) for name in names}
 
 
-def _surveyed(name: str, declared: str | None, found: Mapping[str, Any]) -> Survey:
+def _count(texts: pl.LazyFrame, aggregates: Iterable[pl.Expr]) -> dict[str, dict[str, Any]]:
+    """Compute aggregates called "column\\0what" and return them by column."""
+    counted: dict[str, dict[str, Any]] = {}
+    for key, value in texts.select(list(aggregates)).collect(engine="streaming").row(0, named=True).items():
+        name, what = key.rsplit("\0", 1)
+        counted.setdefault(name, {})[what] = value
+    return counted
+
+
+def _counts(name: str, type_: str | None, comma: bool) -> Iterator[pl.Expr]:
+    """Yield what must be counted to tell a column's type, or to count the values that are not of its declared type."""
+    bare = present(pl.col(name))
+    yield (bare.is_not_null() & (bare.str.to_lowercase() != "nan")).sum().alias(f"{name}\0present")
+    if type_ is not None:
+        if DTYPES[type_] != pl.String:
+            yield parsed(pl.col(name), type_, comma).is_not_null().sum().alias(f"{name}\0{type_}")
+        return
+    number = parsed(pl.col(name), "number", comma)
+    yield number.is_not_null().sum().alias(f"{name}\0number")
+    yield bare.cast(pl.Int64, strict=False).is_not_null().sum().alias(f"{name}\0integer")
+    yield bare.str.to_lowercase().is_in(["true", "false"]).sum().alias(f"{name}\0boolean")
+    yield bare.str.contains(r"^[+-]?[0-9]+$").sum().alias(f"{name}\0digits")
+    yield bare.str.contains(r"^[+-]?0[0-9]").sum().alias(f"{name}\0zeros")
+    yield bare.str.contains(r"^[0-9]{4}-").sum().alias(f"{name}\0dated")
+    yield bare.filter(number.is_null()).min().alias(f"{name}\0other")
+
+
+def _surveyed(declared: str | None, found: Mapping[str, Any]) -> Survey:
     here = found["present"]
     if declared is not None:
-        return Survey(declared, 0 if DTYPES[declared] == pl.String else max(0, here - found[declared]))
+        return Survey(declared, max(0, here - found.get(declared, here)))
     if here == 0:
         return Survey(None)
     if found["number"] == here and (found["zeros"] or found["digits"] == here > found["integer"]):
@@ -139,7 +150,7 @@ def _surveyed(name: str, declared: str | None, found: Mapping[str, Any]) -> Surv
     if found["digits"] == here:
         return Survey("integer")
     for type_ in ("boolean", "number", "date", "datetime"):
-        if found[type_] == here:
+        if found.get(type_) == here:
             return Survey(type_)
     if found["number"] >= _MOSTLY * here:
         share = found["number"] / here

@@ -49,7 +49,7 @@ def fit(family: Family, task: Mapping[str, Any], seed: int, featurizer: Featuriz
     Raises Problem where the family and the data do not go together.
     """
     if task["kind"] == CLASSIFICATION and np.unique(target).size < 2:
-        message = f"all training rows are of the class {target[0]!r}"
+        message = f"all training rows are of the class {str(target[0])!r}"
         raise Problem(Finding("one-class", message, ("task", "target"), help="a model of one class has nothing to tell apart"))
     estimator = family.estimator(task["kind"], seed)
     if family.needs().categories == "codes":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ class Reader:
             return self._typed(self.source.scan(self.root, self.columns))
         comma = bool(getattr(self.source, "decimal_comma", False))
         if not careful:
-            head = texts.head(HEAD).collect()
+            head = texts.head(HEAD).collect(engine="streaming")
             found = cast.survey(head.lazy(), self.columns, comma)
             quick = self._quick(head, found)
             if quick is not None:
@@ -134,6 +134,15 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Params)
     write_json(outputs["profile"], described)
     missing = sum(column["missing"] for column in described["columns"])
     return {"rows": rows, "columns": len(described["columns"]), "missing_values": missing, "sources": len(readers)}
+
+
+def external(params: Params, file_digest: Callable[[Path], str]) -> dict[str, Any]:
+    """Return what lies behind the sources, by content, for cache keys; `file_digest` gives the SHA-256 of a file."""
+    told: dict[str, Any] = {}
+    for name, reader in _readers(params).items():
+        files = reader.source.files(reader.root)
+        told[name] = [file_digest(path) for path in files] if files else reader.source.fingerprint(reader.root)
+    return told
 
 
 def _readers(params: Params) -> dict[str, Reader]:

@@ -21,6 +21,19 @@ class Line:
     route: Route
 
 
+SECTIONS = (
+    "mlspec", "project", "requirements", "task", "data", "splits", "features", "augmentation", "model", "baseline", "training", "evaluation", "exports", "compress",
+    "deployment", "hardware", "monitoring", "retraining", "feedback", "pipeline", "tracking", "registry", "steps",
+)  # fmt: skip
+"""The order in which the language tells its sections."""
+
+
+def ordered(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a spec with its sections in the language's order, whatever order they come in."""
+    place = {name: index for index, name in enumerate(SECTIONS)}
+    return dict(sorted(spec.items(), key=lambda item: (place.get(item[0], len(place)), item[0])))
+
+
 def lines(spec: Any, route: Route = (), indent: int = 0, lead: str = "") -> Iterator[Line]:
     """Yield a spec as lines of YAML, which read back as the same data."""
     items = spec.items() if isinstance(spec, Mapping) else enumerate(spec)

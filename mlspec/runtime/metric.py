@@ -147,8 +147,9 @@ def score(
     proba: Array | None = None,
     classes: Sequence[str] | None = None,
     positive: Any = None,
+    custom_metrics: Mapping[str, Any] | None = None,
 ) -> dict[str, float | None]:
-    """Return each metric of the catalogue, or None where it is not defined on these rows; never NaN.
+    """Return each metric of the catalogue, or of the user's own, or None where it is not defined on these rows; never NaN.
 
     `task` is "classification" or "regression"; `proba` has a column for each of `classes`. Two classes: precision, recall,
     specificity, F1 and average precision are those of the positive class (see `positive_class`). More: their macro average
@@ -159,7 +160,8 @@ def score(
         answers = measured(y_true, predicted)
     else:
         answers = classified(y_true, predicted, proba, classes or (), text_of_value(positive))
-    return {name: value(name, answers) for name in names}
+    own = custom_metrics or {}
+    return {name: custom(name, own[name]["entrypoint"], answers)[0] if name in own else value(name, answers) for name in names}
 
 
 def value(name: str, answers: Answers) -> float | None:

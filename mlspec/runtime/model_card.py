@@ -15,7 +15,7 @@ def card(about: Json, schema: Json, features: Json, metrics: Json, decision: Jso
         _data(about, schema, metrics),
         _features(features),
         _scores(metrics),
-        _slices(metrics),
+        _slices(metrics, decision),
         _fairness(metrics),
         _verdicts(decision),
         _limits(about, schema, features, metrics, params),
@@ -48,7 +48,8 @@ def _data(about: Json, schema: Json, metrics: Json) -> Iterator[str]:
     yield ""
     yield from _table(("column", "type", "may be missing", "declared limits", "seen in the data"), _columns(schema))
     yield ""
-    sizes = ", ".join(f"{split['rows']:,} {name}" for name, split in metrics.get("splits", {}).items())
+    splits = metrics.get("splits", {})
+    sizes = ", ".join(f"{splits[name]['rows']:,} {name}" for name in ("train", "dev", "test") if name in splits)
     yield f"Rows: {sizes}."
     yield ""
 
@@ -107,11 +108,12 @@ def _scores(metrics: Json) -> Iterator[str]:
     yield ""
 
 
-def _slices(metrics: Json) -> Iterator[str]:
+def _slices(metrics: Json, decision: Json) -> Iterator[str]:
     found = metrics.get("slices") or []
     if not found:
         return
-    names = sorted({name for one in found for name in one["metrics"]})[:4]
+    asked = [one.get("metric") for one in decision["requirements"]]
+    names = sorted({name for one in found for name in one["metrics"]}, key=lambda name: (name not in asked, name))[:4]
     yield "## Parts of the data"
     yield ""
     rows = (

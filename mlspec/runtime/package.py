@@ -74,7 +74,8 @@ def input_schema(fields: Mapping[str, Field], columns: Mapping[str, Any], seen: 
     for name, field in fields.items():
         declared, fitted = columns.get(name, {}), seen.get(name, {})
         limits = {key: declared[key] for key in DECLARED if declared.get(key) is not None}
-        observed = {key: fitted[key] for key in ("min", "max", "values") if fitted.get(key) is not None}
+        told = () if declared.get("pii") else ("min", "max", "values")  # what was seen of personal data stays out
+        observed = {key: fitted[key] for key in told if fitted.get(key) is not None}
         nullable = declared.get("nullable")
         kind = "category" if field.type == "category" else field.held if field.type == "date" else field.type
         if field.type == "number":

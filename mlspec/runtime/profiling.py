@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ TOP = 10
 EXACT_ROWS = 1_000_000
 """Up to so many rows a profile is exact; beyond, parts of it are estimates."""
 
+_TOGETHER = 16  # number columns whose values are held at a time: at most a million of each
 _LOOKED_AT, _LISTED = 50_000, 10_000  # a text column's values are counted if its first rows have at most so many
 
 
@@ -34,10 +35,9 @@ def profile(
     schema = data.collect_schema()
     names = table.columns_of(schema.names())
     rows = int(table.stream(data.select(pl.len())).item())
-    found = _summary(data, schema, names, rows)
     numbers = [name for name in names if schema[name].is_numeric()]
     tops = {name: top for name in names if not _is_measured(schema[name]) and (top := _listed(data, name)) is not None}
-    found |= _uncounted(data, [name for name in names if name not in tops], rows)
+    found = _summary(data, schema, names, tops, exact=rows <= EXACT_ROWS)
     shapes = _shapes(data, numbers, found, rows)
     described = []
     for name in names:
@@ -54,11 +54,13 @@ def _is_measured(dtype: Any) -> bool:
     return bool(dtype.is_numeric() or dtype.is_temporal())
 
 
-def _summary(data: pl.LazyFrame, schema: Any, names: Sequence[str], rows: int) -> dict[str, Any]:
+def _summary(data: pl.LazyFrame, schema: Any, names: Sequence[str], tops: Collection[str], *, exact: bool) -> dict[str, Any]:
     def aggregates() -> Iterator[pl.Expr]:
         for name in names:
             value = pl.col(name)
             yield value.null_count().alias(f"{name}\0missing")
+            if name not in tops:
+                yield (value.drop_nulls().n_unique() if exact else value.approx_n_unique()).alias(f"{name}\0distinct")
             if _is_measured(schema[name]):
                 yield value.min().alias(f"{name}\0min")
                 yield value.max().alias(f"{name}\0max")
@@ -69,29 +71,18 @@ def _summary(data: pl.LazyFrame, schema: Any, names: Sequence[str], rows: int) -
     return table.stream(data.select(aggregates())).row(0, named=True)
 
 
-def _uncounted(data: pl.LazyFrame, names: Sequence[str], rows: int) -> dict[str, int]:
-    """Count the distinct values of the columns whose values are not listed: exactly, or by HyperLogLog where rows are many."""
-    if not names:
-        return {}
-    few = rows <= EXACT_ROWS
-    values = [
-        (pl.col(name).drop_nulls().n_unique() if few else pl.col(name).approx_n_unique()).alias(f"{name}\0distinct")
-        for name in names
-    ]
-    return table.stream(data.select(values)).row(0, named=True)
-
-
 def _shapes(data: pl.LazyFrame, numbers: Sequence[str], found: dict[str, Any], rows: int) -> dict[str, dict[str, Any]]:
     """Add medians to `found` and return histograms, from all rows or from every k-th."""
     step = -(-rows // EXACT_ROWS)
     looked_at = data.filter(pl.col(table.ROW) % step == 0) if step > 1 else data
     shapes = {}
-    for name in numbers:  # one after the other: at most a million values are held
-        seen = table.stream(looked_at.select(name))
-        found[f"{name}\0median"] = seen[name].median()
-        low, high = finite(found[f"{name}\0min"]), finite(found[f"{name}\0max"])
-        if low is not None and high is not None and finite(high - low) is not None:
-            shapes[name] = _histogram(seen[name].drop_nulls().cast(pl.Float64).to_numpy(), low, high)
+    for start in range(0, len(numbers), _TOGETHER):
+        for values in table.stream(looked_at.select(numbers[start : start + _TOGETHER])):
+            name = values.name
+            found[f"{name}\0median"] = values.median()
+            low, high = finite(found[f"{name}\0min"]), finite(found[f"{name}\0max"])
+            if low is not None and high is not None and finite(high - low) is not None:
+                shapes[name] = _histogram(values.drop_nulls().cast(pl.Float64).to_numpy(), low, high)
     return shapes
 
 

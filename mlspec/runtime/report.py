@@ -53,7 +53,7 @@ def _read(inputs: Mapping[str, Path], params: Mapping[str, Any]) -> Evidence:
 
 
 def _context(found: Evidence) -> dict[str, Any]:
-    lines = list(listing.lines(found.params.get("spec") or {}))
+    lines = list(listing.lines(listing.ordered(found.params.get("spec") or {})))
     anchors = listing.anchors(lines)
     rows = evidence.score_rows(found)
     return {

@@ -330,22 +330,22 @@ def _purge(plan: Plan, key: Hashes, part: Array) -> Array:
         if columns == plan.key and plan.strategy != "temporal":
             continue  # what shares a key was dealt as one
         prints = pl.Series(key) if columns == plan.key else _fingerprints(plan.data, columns)
-        in_test = _shares(prints, part, DEV, TEST)
-        part[in_test] = OUT
-        for later in (DEV, TEST):
-            part[_shares(prints, part, TRAIN, later)] = OUT
+        part[_shares(prints, part, DEV, (TEST,))] = OUT
+        part[_shares(prints, part, TRAIN, (DEV, TEST))] = OUT
     gone = (part == OUT) & ~before
     if not gone.any():
         return np.empty(0, dtype=np.uint64)
     named = table.stream(_with_part(plan, gone.astype(np.uint8)).filter(pl.col(PART) == 1).select(table.ROW))
-    return named[table.ROW].sort().to_numpy()
+    numbers: Array = named[table.ROW].sort().to_numpy()
+    return numbers
 
 
-def _shares(prints: pl.Series, part: Array, here: int, there: int) -> Array:
-    """Return the positions of rows in one part whose fingerprint occurs in another."""
-    others = prints.filter(pl.Series(part == there)).unique()
+def _shares(prints: pl.Series, part: Array, here: int, there: Sequence[int]) -> Array:
+    """Return the positions of rows in one part whose fingerprint occurs in others."""
+    others = prints.filter(pl.Series(np.isin(part, there))).unique()
     rows = np.flatnonzero(part == here)
-    return rows[prints.gather(rows).is_in(others.implode()).to_numpy()]
+    shared: Array = rows[prints.gather(rows).is_in(others.implode()).to_numpy()]
+    return shared
 
 
 def _complete(plan: Plan, part: Array, codes: Array | None, classes: Sequence[str]) -> None:

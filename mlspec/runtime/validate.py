@@ -98,7 +98,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Params)
     whole = Table(table.scan(inputs["data"]), params)
     _check_names(whole)
     rules = [*_schema_rules(whole), *_checks(whole)]
-    held = _hold(whole, rules)
+    held, summary = _hold(whole, rules)
     mode = params.get("on_failure") or "stop"
     aside = [one for one in held if one.which is not None and not one.passes and (mode != "warn" or one.rule.kind == TARGET)]
     _write(whole, aside, inputs["data"], outputs)
@@ -111,7 +111,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Params)
         "quarantined": quarantined,
         "on_failure": mode,
         "checks": list(_told(whole, held)),
-        "schema": fitted(table.scan(outputs["data"]), params),
+        "schema": fitted(table.scan(outputs["data"]), params, summary if kept == summary["rows"] else None),
     }
     write_json(outputs["report"], report)
     failed = sum(not one.passes for one in held)
@@ -256,9 +256,9 @@ def _at(problem: Problem, route: Route) -> Problem:
     return Problem(*(replace(one, route=(*route, *one.route)) if isinstance(one, Finding) else one for one in problem.faults))
 
 
-def _hold(whole: Table, rules: Sequence[Rule]) -> list[Held]:
-    """Count the failing rows of every rule: all that look at one row, or at aggregates, in one pass."""
-    counts = [pl.len().alias("rows")]
+def _hold(whole: Table, rules: Sequence[Rule]) -> tuple[list[Held], dict[str, Any]]:
+    """Count the failing rows of every rule: all that look at one row, or at aggregates, in one pass; with a `_summary`."""
+    counts = [pl.len().alias("rows"), *_summary(whole.schema)]
     for index, rule in enumerate(rules):
         if rule.failing is not None:
             counts.append(rule.failing.fill_null(False).sum().alias(str(index)))
@@ -275,7 +275,7 @@ def _hold(whole: Table, rules: Sequence[Rule]) -> list[Held]:
             held.append(Held(rule, 0 if found[str(index)] else rows, rows, None))
         else:
             held.append(Held(rule, int(found[str(index)]), rows, rule.failing.fill_null(False)))
-    return held
+    return held, found
 
 
 def _repeats(whole: Table, rule: Rule) -> pl.Series:
@@ -360,19 +360,25 @@ def _shown(whole: Table, name: str, value: Any) -> str | None:
     return None if value is None else str(profiling.shown(value) if not isinstance(value, float) else value)
 
 
-def fitted(data: pl.LazyFrame, params: Params) -> dict[str, dict[str, Any]]:
+def _summary(schema: Mapping[str, Any]) -> Iterator[pl.Expr]:
+    """Yield what a fitted schema needs of each column."""
+    for name, dtype in schema.items():
+        yield pl.col(name).null_count().alias(f"{name}\0missing")
+        if dtype.is_numeric() or dtype.is_temporal():
+            yield pl.col(name).min().alias(f"{name}\0min")
+            yield pl.col(name).max().alias(f"{name}\0max")
+
+
+def fitted(data: pl.LazyFrame, params: Params, summary: Params | None = None) -> dict[str, dict[str, Any]]:
     """Return the schema as these rows have it: {column: {"type", "role", "values", "min", "max", "nullable", "fitted"}}.
 
     What is declared stands; the rest is seen in the data and named in "fitted", so that serving can tell a rule from an
-    observation. Texts with at most 100 distinct values list them. Personal columns list nothing.
+    observation. `summary` is what `_summary` computes, where that is known. Texts with at most 100 distinct values list them. Personal columns list nothing.
     """
     columns, task = params["columns"] or {}, params.get("task") or {}
     schema = data.collect_schema()
     names = table.columns_of(schema.names())
-    ranged = [name for name in names if schema[name].is_numeric() or schema[name].is_temporal()]
-    aggregates = [pl.col(name).null_count().alias(f"{name}\0missing") for name in names]
-    aggregates += [getattr(pl.col(name), end)().alias(f"{name}\0{end}") for name in ranged for end in ("min", "max")]
-    found = table.stream(data.select(aggregates)).row(0, named=True)
+    found = summary or table.stream(data.select(_summary({name: schema[name] for name in names}))).row(0, named=True)
     return {
         name: _fit(data, name, schema[name], found, columns.get(name, {}), table.role_of(name, columns, task)) for name in names
     }

@@ -14,7 +14,7 @@ from mlspec.diagnostic import Finding, Problem
 from mlspec.fields import Many, fault
 from mlspec.sources import Columns, Readable, find
 
-BLANKS = ("", " ")
+BLANK = " "  # besides the empty cell
 SNIFFED = 10_000  # rows
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 MAGIC = {
@@ -83,7 +83,7 @@ class Csv(Readable):
         encoding: Any = self.encoding  # checked above
         frame = pl.scan_csv(
             self.files(root), separator=self.separator, has_header=self.header, new_columns=None if self.header else names,
-            null_values=sorted({*BLANKS, *self.null_values}), encoding=encoding, decimal_comma=self.decimal_comma,
+            null_values=sorted({BLANK, *self.null_values}), encoding=encoding, decimal_comma=self.decimal_comma,
             quote_char=self.quote_char, comment_prefix=self.comment, glob=False, **how,
         )  # fmt: skip
         # Polars reads a blank line as a row without values; such a row says nothing.
@@ -185,7 +185,7 @@ class Csv(Readable):
         return self.ragged(root)
 
     def _has_short_lines(self, path: Path, width: int) -> bool:
-        """Tell, fast, whether a file has lines with too few separators outside quotation marks; a cell of two lines may be one."""
+        """Tell, fast, whether lines have too few separators outside quotation marks; a cell of two lines may be why."""
         import polars as pl
 
         line, quote = pl.col("line"), self.quote_char

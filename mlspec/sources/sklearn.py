@@ -12,7 +12,7 @@ from mlspec.sources import Columns, Readable
 
 
 class Sklearn(Readable):
-    """A bundled data set as a table: its features under scikit-learn's names, then `target`; a class is its name, not a number."""
+    """A bundled data set as a table: features under scikit-learn's names, then `target`; a class is its name, not a number."""
 
     kind: Literal["sklearn"] = "sklearn"
     dataset: Literal["breast_cancer", "diabetes", "digits", "iris", "wine"] = Field(description="Which one.")

@@ -313,12 +313,9 @@ def own_steps(project: Project) -> Iterator[Finding]:
         for port, text in step.inputs.items():
             source, _, output = text.partition(".")
             if source in project.steps and output not in project.steps[source].outputs:
-                yield _unknown(
-                    f"output of `{source}`",
-                    output,
-                    project.steps[source].outputs,
-                    ("steps", name, "inputs", port),
-                    "unknown-output",
-                )
+                given = sorted(project.steps[source].outputs)
+                help_text = f"it gives {', '.join(given)}" if given else f"declare it in `steps.{source}.outputs`"
+                message = f"step `{source}` has no output `{output}`"
+                yield Finding("unknown-output", message, ("steps", name, "inputs", port), help=help_text)
         if name in step.after:
             yield Finding("contradiction", "a step cannot wait for itself", ("steps", name, "after"), help="remove it")

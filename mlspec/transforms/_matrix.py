@@ -68,7 +68,9 @@ def matrix(frame: pl.DataFrame, *, nan: bool = False) -> np.ndarray[Any, Any]:
     if infinite.any():
         row, column = (int(one) for one in np.argwhere(infinite)[0])
         message = f"{frame.columns[column]!r} is infinite in the row at position {row}"
-        raise Problem(Finding("not-finite", message, ("features",), help="a division by 0, or a number beyond what a float64 holds"))
+        raise Problem(
+            Finding("not-finite", message, ("features",), help="a division by 0, or a number beyond what a float64 holds")
+        )
     return numbers
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, StrictInt
@@ -46,7 +46,7 @@ class Encode(Transform):
             return coded, coded.transform(frame)
         encoder = self._one_hot() if self.with_ == "one_hot" else _target(context)
         made = encoder.fit_transform(matrix(frame), target)
-        names, truth = [str(one) for one in encoder.get_feature_names_out(frame.columns)], self.with_ == "one_hot"
+        names, truth = told_apart(encoder.get_feature_names_out(frame.columns)), self.with_ == "one_hot"
         return Matrix(frame.columns, encoder, names, truth), framed(made, names, truth=truth)
 
     def _one_hot(self) -> Any:
@@ -94,6 +94,18 @@ def column_name(column: Any, category: Any) -> str:
     """Name a one-hot column as people write it."""
     shown = "(missing)" if category is None else {"infrequent_sklearn": "(rare)"}.get(category, category)
     return f"{column}={shown}"
+
+
+def told_apart(names: Iterable[Any]) -> list[str]:
+    """Number names that occur again: value `c` of column `a=b` and value `b=c` of column `a` are written alike."""
+    apart: dict[str, None] = {}
+    for name in map(str, names):
+        times, written = 1, name
+        while written in apart:
+            times += 1
+            written = f"{name} ({times})"
+        apart[written] = None
+    return list(apart)
 
 
 MEMBER = Encode

@@ -254,7 +254,10 @@ def test_fairness(binary: Path, name: str) -> None:
     }
     (one,) = found["fairness"]
     assert one["value"] == pytest.approx(wanted[name])
-    assert one["groups"]["m"]["true_positive_rate"] == pytest.approx(hits["m"])
+    for group in "fm":
+        assert one["groups"][group]["selection_rate"] == pytest.approx(selection[group])
+        assert one["groups"][group]["true_positive_rate"] == pytest.approx(hits[group])
+        assert one["groups"][group]["false_positive_rate"] == pytest.approx(alarms[group])
     assert (one["sensitive"], one["metric"], one["groups"]["f"]["rows"]) == ("gender", name, int((gender == "f").sum()))
 
 
@@ -377,6 +380,10 @@ def test_custom_metric(binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (one["method"], one["greater_is_better"]) == ("bootstrap", False)
     assert found["metrics"]["nothing"]["reason"] == "costs:nothing returned nan"
     assert found["splits"]["train"]["metrics"]["nothing"] is None
+    by_group, _, _ = evaluated(binary, group_by="gender", custom_metrics=own)  # two groups: a resample is one of four
+    group = by_group["metrics"]["each"]
+    assert group["method"] == "bootstrap"
+    assert (group["low"], group["high"]) != (one["low"], one["high"])
 
 
 def test_faults_of_the_input_are_problems(binary: Path, amount: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +216,7 @@ def test_dates_are_read_from_text_and_zones_are_kept(tmp_path: Path) -> None:
 
     assert hour("2024-01-05T06:30:00") == pytest.approx(6.5)  # without a zone: the data's own
     assert hour("2024-01-05T06:30:00+00:00") == pytest.approx(7.5)
-    assert hour(datetime(2024, 1, 5, 6, 30, tzinfo=timezone.utc)) == pytest.approx(7.5)
+    assert hour(datetime(2024, 1, 5, 6, 30, tzinfo=UTC)) == pytest.approx(7.5)
     with pytest.raises(Problem, match="is not of type datetime"):
         hour("yesterday")
 

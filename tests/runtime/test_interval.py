@@ -117,6 +117,18 @@ def test_influence_is_the_derivative_of_scikit_learns_metric(make: Callable[[int
     assert found.sum() == pytest.approx(0, abs=1e-9)
 
 
+def test_mean_of_losses_is_student() -> None:
+    """Few rows: t of n - 1 degrees and the sample's standard deviation, on the log scale."""
+    answers = numbers(8, 6)
+    errors = np.abs(answers.truth - answers.guess)
+    reach = stats.t.ppf(0.975, 5) * errors.std(ddof=1) / np.sqrt(6) / errors.mean()
+    found = interval("mae", answers, errors.mean())
+    assert (found.low, found.high) == (
+        pytest.approx(errors.mean() * np.exp(-reach)),
+        pytest.approx(errors.mean() * np.exp(reach)),
+    )
+
+
 def test_delong_variance_of_the_definition() -> None:
     """DeLong 1988 from all pairs of a positive and a negative row, without ranks."""
     answers = binary(1, 60)

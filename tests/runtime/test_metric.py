@@ -209,6 +209,9 @@ def test_custom_metric(own: types.ModuleType) -> None:
     answers = metric.classified(TWO, SAID, PROBA, ["No", "Yes"])
     missed, alarms = np.sum((TWO == "Yes") & (SAID == "No")), np.sum((TWO == "No") & (SAID == "Yes"))
     assert metric.custom("cost", "own_metrics:cost", answers) == (5 * missed + alarms, None)
+    given = {"cost": {"entrypoint": "own_metrics:cost", "greater_is_better": False}}
+    found = metric.score(["cost", "f1"], "classification", TWO, SAID, PROBA, ["No", "Yes"], custom_metrics=given)
+    assert found == {"cost": 5 * missed + alarms, "f1": pytest.approx(BINARY["f1"])}
     assert metric.custom("nan", "own_metrics:nan", answers) == (None, "own_metrics:nan returned nan")
     with pytest.raises(Problem, match="returned 'high'"):
         metric.custom("word", "own_metrics:word", answers)

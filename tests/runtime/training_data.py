@@ -79,3 +79,64 @@ def trained(place: Path, given: dict[str, Any], frame: pl.DataFrame | None = Non
     inputs = {"features": place / "features", "transformer": place / "transformer"}
     facts = runtime.run("train", inputs=inputs, outputs={"model": place / "model"}, params=given)
     return pickled.read(place / "model"), facts
+
+
+def packaged(
+    place: Path, given: dict[str, Any], frame: pl.DataFrame | None = None, *, entrypoints: list[str] | None = None
+) -> Path:
+    """Go the whole way from a validated table to a package, with the real ops; return the package's directory."""
+    (table(600) if frame is None else frame).write_parquet(place / "data")
+    task, columns = given["task"], given["columns"]
+    checks = [{"kind": "missing", "columns": None, "max": 1.0}]
+    runtime.run(
+        "validate",
+        inputs={"data": place / "data"},
+        outputs={"data": place / "valid", "quarantine": place / "quarantine", "report": place / "validation"},
+        params={"columns": columns, "checks": checks, "on_failure": "warn", "task": task},
+    )
+    splits = {name: place / name for name in ("train", "dev", "test", "manifest")}
+    rule = {"strategy": "auto", "ratios": [0.6, 0.2, 0.2], "group_by": None, "time": None, "gap": 0, "seed": 7, "exact": False}
+    runtime.run("split", inputs={"data": place / "valid"}, outputs=splits, params={**rule, "columns": columns, "task": task})
+    outputs = {"transformer": place / "transformer", "features": place / "features"}
+    runtime.run("featurize", inputs={"train": place / "train"}, outputs=outputs, params=given)
+    inputs = {"features": place / "features", "transformer": place / "transformer"}
+    runtime.run("train", inputs=inputs, outputs={"model": place / "model"}, params=given)
+    runtime.run(
+        "evaluate",
+        inputs={"model": place / "model", **{name: place / name for name in ("train", "dev", "test")}},
+        outputs={name: place / name for name in ("metrics", "predictions", "curves")},
+        params={
+            "task": task,
+            "columns": columns,
+            "metrics": [],
+            "slices": [{"column": "plan"}],
+            "fairness": None,
+            "seed": 7,
+            "confidence": 0.95,
+        },
+    )
+    wanted = {"classification": ("accuracy", ">=", 0.6), "regression": ("r2", ">=", 0.3)}[task["kind"]]
+    requirement = {
+        "id": wanted[0],
+        "kind": "metric",
+        "metric": wanted[0],
+        "op": wanted[1],
+        "value": wanted[2],
+        "route": ["requirements"],
+    }
+    evidence = {"metrics": place / "metrics", "validation": place / "validation", "manifest": place / "manifest"}
+    names = {"metrics": "evaluate.metrics", "validation": "validate.report", "manifest": "split.manifest"}
+    requirements = [{**requirement, "supports": None, "primary": True}]
+    runtime.run(
+        "decide", inputs=evidence, outputs={"decision": place / "decision"}, params={"requirements": requirements, "names": names}
+    )
+    runtime.run("gate", inputs={"decision": place / "decision"}, outputs={"report": place / "gate"}, params={"subject": "model"})
+    kept = {name: given[name] for name in ("task", "columns", "transforms", "model")}
+    about = {"name": "churn", "version": "1.2.0", "problem": "Who leaves?", "owner": "ml@example.com"}
+    runtime.run(
+        "package",
+        inputs={name: place / name for name in ("model", "validation", "metrics", "decision", "gate")},
+        outputs={"package": place / "package"},
+        params={**kept, "about": about, "spec": {"mlspec": 1, **kept}, "entrypoints": entrypoints or []},
+    )
+    return place / "package"
