@@ -224,7 +224,7 @@ def _task_context(task: Task, by_id: Mapping[str, Task], pipeline: Pipeline) -> 
         "cached": _cached(step),
         "cpu": _cpu(step),
         "memory": _memory(step),
-        "accelerator": step.resources.accelerator,
+        "accelerator": step.resources.accelerator or None,
         "after": after,
     }
     plain: dict[str, Any] = {"retries": 0, "cached": True, "cpu": None, "memory": None, "accelerator": None, "after": []}
@@ -383,7 +383,7 @@ def _resources(step: Step) -> dict[str, Any]:
             asked |= {f"cpu{bound}": float(cpu), f"resourceCpu{bound}": cpu}
         if memory is not None and step.resources.memory is not None:
             asked |= {f"memory{bound}": step.resources.memory / 1e9, f"resourceMemory{bound}": memory}
-    if accelerator is not None:
+    if accelerator:
         asked["accelerator"] = {"count": "1", "resourceCount": "1", "resourceType": accelerator, "type": accelerator}
     return asked
 

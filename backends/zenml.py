@@ -43,6 +43,9 @@ _OF_A_CALL = ("after", "id", "self", "start_after")
 DOUBLINGS, LONG_PAUSE = 6, 30
 """Tries that wait 1, 2, 4 … s; ZenML cannot end the doubling, so that more of them wait the same long time each."""
 
+TAKEN = frozenset(("help", "params", "schedule", "self", "steps"))
+"""Names of the pipeline's modules and of the options of `deploy.py`: no parameter can have them."""
+
 LONGEST_TEXT = 16_000
 """Characters of a description: ZenML keeps 65,535 bytes."""
 
@@ -209,9 +212,9 @@ def _routes(step: Step) -> list[str]:
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:
-    if one.name in ("help", "schedule"):
+    if one.name in TAKEN:
         raise Problem(
-            Finding("parameter-taken", f"a parameter cannot be called {one.name!r}: deploy.py has an option of that name")
+            Finding("parameter-taken", f"a parameter cannot be called {one.name!r}: ZenML projects have one of that name")
         )
     # argparse fills %-formats in help texts
     return {

@@ -1,4 +1,4 @@
-"""What a backend is: a module that writes a pipeline down as a project for one orchestrator; and how such a project is run here."""
+"""What a backend is: a module that writes a pipeline down as a project for one orchestrator; and how that is run here."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def load(name: str) -> Backend:
     """Return the backend called `name`; raise Problem, with a list, where there is none."""
     for file in sorted(file.stem for place in import_module(GROUP).__path__ for file in Path(place).glob("*.py")):
         module: Any = import_module(f"{GROUP}.{file}") if not file.startswith("_") else None
-        if module is not None and module.NAME == name:
+        if module is not None and name == module.NAME:
             return cast(Backend, module)
     for point in entry_points(group=GROUP, name=name):
         return cast(Backend, point.load())

@@ -42,7 +42,7 @@ class Opened:
 
 
 def open_spec(path: Path, *, env: str | None = None, sets: Sequence[str] = ()) -> Opened:
-    """Read a spec with its layers and check it. Faults of the user's are in `diagnostics`; a file that is not there is a Problem."""
+    """Read a spec with its layers and check it. Faults are in `diagnostics`; only a file that is not there is a Problem."""
     from mlspec.spec.project import unrealised, validate
 
     layered = layers.load(path, env=env, sets=sets)

@@ -267,9 +267,9 @@ def _closing(name: str, told: Any, *, again: bool = False) -> str:
 
 
 def _run_on(opened: Opened, pipeline: Any, backend: str, runs: Path, as_json: bool) -> int:
-    from mlspec import remote
+    from mlspec import build, remote
 
-    show(remote.lacks(opened, pipeline, backend), opened.layered.texts)
+    show(build.lacks(opened, pipeline, backend), opened.layered.texts)
     told = remote.run(opened, pipeline, backend, runs=runs)
     outcome = told.outcome
     if as_json:
@@ -281,9 +281,8 @@ def _run_on(opened: Opened, pipeline: Any, backend: str, runs: Path, as_json: bo
         )
     else:
         failed = [name for name, state in outcome.steps.items() if state == "failed"]
-        click.echo(
-            f"{pipeline.name} on {backend}: {outcome.state.upper() if failed else outcome.state}{': ' + ', '.join(failed) if failed else ''}"
-        )
+        ended = f"FAILED at {', '.join(failed)}" if failed else outcome.state
+        click.echo(f"{pipeline.name} on {backend}: {ended}")
         click.echo(f"  {'folder':<9} {told.folder}")
         for label, file in (
             ("metrics", "metrics.json"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
@@ -182,33 +182,39 @@ def broken_laws(pipeline: Pipeline) -> Iterator[tuple[str, tuple[Route, ...]]]:
         yield "two steps share an id", ()
     parameters = {parameter.name for parameter in pipeline.parameters}
     for step in pipeline.steps:
-        if not IDENTIFIER.fullmatch(step.id):
-            yield f"step id {step.id!r} is not a lower-case identifier", step.routes
-        if not step.routes:
-            yield f"step {step.id} does not say which part of the spec asked for it", ()
-        ports = {port.name: port for port in step.input_ports}
-        for name in sorted(step.inputs.keys() - ports.keys()):
-            yield f"step {step.id} has no input {name!r}", step.routes
-        for port in step.input_ports:
-            if port.name not in step.inputs:
-                if not port.optional:
-                    yield f"step {step.id} lacks its input {port.name!r}", step.routes
-                continue
-            yield from _bad_reference(step, port, by_id)
-        for need in step.after:
-            if need not in by_id:
-                yield f"step {step.id} comes after {need!r}, which does not exist", step.routes
-        for parameter in sorted(set(step.bindings.values()) - parameters):
-            yield f"step {step.id} uses the parameter {parameter!r}, which is not declared", step.routes
-        try:
-            json.dumps(dict(step.params), allow_nan=False)
-        except (TypeError, ValueError) as error:
-            yield f"the params of step {step.id} are not plain finite JSON: {error}", step.routes
+        yield from _step_laws(step, parameters)
+        yield from _wiring_laws(step, by_id)
     try:
         TopologicalSorter({step.id: step.needs for step in pipeline.steps}).prepare()
     except CycleError as error:
         cycle = list(reversed(error.args[1]))
         yield f"steps wait for each other: {' -> '.join(cycle)}", by_id[cycle[0]].routes if cycle[0] in by_id else ()
+
+
+def _step_laws(step: Step, parameters: Collection[str]) -> Iterator[tuple[str, tuple[Route, ...]]]:
+    if not IDENTIFIER.fullmatch(step.id):
+        yield f"step id {step.id!r} is not a lower-case identifier", step.routes
+    if not step.routes:
+        yield f"step {step.id} does not say which part of the spec asked for it", ()
+    for parameter in sorted(set(step.bindings.values()) - set(parameters)):
+        yield f"step {step.id} uses the parameter {parameter!r}, which is not declared", step.routes
+    try:
+        json.dumps(dict(step.params), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        yield f"the params of step {step.id} are not plain finite JSON: {error}", step.routes
+
+
+def _wiring_laws(step: Step, by_id: Mapping[str, Step]) -> Iterator[tuple[str, tuple[Route, ...]]]:
+    for name in sorted(step.inputs.keys() - {port.name for port in step.input_ports}):
+        yield f"step {step.id} has no input {name!r}", step.routes
+    for port in step.input_ports:
+        if port.name in step.inputs:
+            yield from _bad_reference(step, port, by_id)
+        elif not port.optional:
+            yield f"step {step.id} lacks its input {port.name!r}", step.routes
+    for need in step.after:
+        if need not in by_id:
+            yield f"step {step.id} comes after {need!r}, which does not exist", step.routes
 
 
 def _bad_reference(step: Step, port: Port, by_id: Mapping[str, Step]) -> Iterator[tuple[str, tuple[Route, ...]]]:
@@ -221,7 +227,5 @@ def _bad_reference(step: Step, port: Port, by_id: Mapping[str, Step]) -> Iterato
     if ref.output not in outputs:
         yield f"step {ref.step} has no output {ref.output!r}; it gives {', '.join(outputs) or 'nothing'}", step.routes
     elif port.artifact not in (outputs[ref.output].artifact, Artifact.FILE):
-        yield (
-            f"step {step.id} wants a {port.artifact} as {port.name!r}; {ref.step}.{ref.output} is a {outputs[ref.output].artifact}",
-            step.routes,
-        )
+        given = outputs[ref.output].artifact
+        yield f"step {step.id} wants a {port.artifact} as {port.name!r}; {ref.step}.{ref.output} is a {given}", step.routes

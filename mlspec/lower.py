@@ -72,7 +72,8 @@ class _Shared:
 
     def __init__(self, project: Project) -> None:
         dump = project.model_dump(mode="json")
-        assert project.task is not None and project.model is not None and project.data is not None
+        assert project.task is not None
+        assert project.data is not None
         task = dump["task"]
         self.task = {"kind": task["kind"], "target": task["target"], "positive": task.get("positive")}
         self.columns = _columns(dump["data"]["columns"], self.task["target"], project)
@@ -96,9 +97,9 @@ class _Shared:
 def _columns(declared: Mapping[str, Any], target: str, project: Project) -> dict[str, Any]:
     """The declared columns; the target, the group and the time column gain their roles where the spec names them elsewhere."""
     columns = {name: dict(column) for name, column in declared.items()}
-    roles = [(target, "target"), (project.splits.time, "time")]
     group_by = project.splits.group_by
-    roles += [(group_by, "group")] if isinstance(group_by, str) else [(name, "group") for name in group_by or ()]
+    groups = [group_by] if isinstance(group_by, str) else list(group_by or ())
+    roles = [(target, "target"), (project.splits.time, "time"), *((name, "group") for name in groups)]
     for name, role in roles:
         if name and (name not in columns or columns[name]["role"] == "feature"):
             columns[name] = {**columns.get(name, EMPTY_COLUMN), "role": role}
@@ -106,8 +107,16 @@ def _columns(declared: Mapping[str, Any], target: str, project: Project) -> dict
 
 
 EMPTY_COLUMN: dict[str, Any] = {
-    "type": None, "unit": None, "min": None, "max": None, "values": None, "unique": False, "pii": False, "nullable": None, "pattern": None,
-}  # fmt: skip
+    "type": None,
+    "unit": None,
+    "min": None,
+    "max": None,
+    "values": None,
+    "unique": False,
+    "pii": False,
+    "nullable": None,
+    "pattern": None,
+}
 
 
 def default_baseline(task: str) -> dict[str, Any]:
@@ -158,8 +167,13 @@ def requirements(project: Project) -> Iterator[dict[str, Any]]:
     if evaluation.worst_slice is not None:
         route, worst = ["evaluation", "worst_slice", "max_drop"], evaluation.worst_slice.model_dump(mode="json")
         yield {
-            "id": "worst_slice", "kind": "worst_slice", "metric": metric, "min_rows": worst["min_rows"], "max_drop": worst["max_drop"], "route": route,
-        }  # fmt: skip
+            "id": "worst_slice",
+            "kind": "worst_slice",
+            "metric": metric,
+            "min_rows": worst["min_rows"],
+            "max_drop": worst["max_drop"],
+            "route": route,
+        }
     if evaluation.fairness is not None:
         fair, route = evaluation.fairness.model_dump(mode="json"), ["evaluation", "fairness", "max"]
         yield {"id": "fairness", "kind": "fairness", "metric": fair["metric"], "max": fair["max"], "route": route}
@@ -409,7 +423,8 @@ def _own_steps(project: Project) -> Iterator[Step]:
     for name, own in project.steps.items():
         route: Route = ("steps", name)
         if own.kind != "python":
-            raise Problem(Finding("not-realised-yet", f"nothing runs a {own.kind} step yet", (*route, "kind"), help="write it in Python"))
+            message = f"nothing runs a {own.kind} step yet"
+            raise Problem(Finding("not-realised-yet", message, (*route, "kind"), help="write it in Python"))
         inputs = {port: _reference(text, (*route, "inputs", port)) for port, text in own.inputs.items()}
         gives = tuple(Port(port, Artifact(artifact)) for port, artifact in own.outputs.items())
         yield Step(

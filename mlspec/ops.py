@@ -98,6 +98,19 @@ PYTHON = Op("python", "Call the user's own function.", open=True)
 ALL: dict[str, Op] = {
     op.name: op
     for op in (
-        INGEST, VALIDATE, GATE, SPLIT, FEATURIZE, TRAIN, CROSS_VALIDATE, EVALUATE, EXPLAIN, DECIDE, REPORT_OP, PACKAGE_OP, REGISTER, PYTHON,
+        INGEST,
+        VALIDATE,
+        GATE,
+        SPLIT,
+        FEATURIZE,
+        TRAIN,
+        CROSS_VALIDATE,
+        EVALUATE,
+        EXPLAIN,
+        DECIDE,
+        REPORT_OP,
+        PACKAGE_OP,
+        REGISTER,
+        PYTHON,
     )
-}  # fmt: skip
+}

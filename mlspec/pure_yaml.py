@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from yaml.parser import Parser  # type: ignore[import-untyped, unused-ignore]
-from yaml.reader import Reader  # type: ignore[import-untyped, unused-ignore]
-from yaml.scanner import Scanner, ScannerError  # type: ignore[import-untyped, unused-ignore]
-from yaml.tokens import ScalarToken  # type: ignore[import-untyped, unused-ignore]
+from yaml.parser import Parser
+from yaml.reader import Reader
+from yaml.scanner import Scanner, ScannerError
+from yaml.tokens import ScalarToken
 
 _BLANK_OR_END = "\0 \t\r\n"
 _FLOW_END = ",[]{}"

@@ -51,7 +51,8 @@ def run(opened: Opened, pipeline: Pipeline, name: str, *, runs: Path) -> Told:
             project, workspace=workspace, data_root=opened.folder, registry_root=(Path(".mlspec") / "registry").resolve()
         )
         shown = place.show(outcome.artifacts)
-        place.note({"state": outcome.state, "mark": mark, "backend": name, "steps": {step: {"state": state} for step, state in outcome.steps.items()}})
+        steps = {step: {"state": state} for step, state in outcome.steps.items()}
+        place.note({"state": outcome.state, "mark": mark, "backend": name, "steps": steps})
     finally:
         place.close()
     faults = tuple(build.placed(opened, fault) for fault in _missed(outcome))

@@ -33,7 +33,7 @@ def events(text: str, *, pure: bool = False) -> Iterator[Any]:
     PyYAML rather than ruamel.yaml: the libyaml inside ruamel.yaml.clib 0.2 and clibz 0.3 is 0.1.7, which rejects
     ``{entrypoint: package.module:name}`` and ``[https://example.com]``; PyYAML 6 carries 0.2.5, which follows YAML 1.2 there.
     """
-    from yaml.error import MarkedYAMLError  # type: ignore[import-untyped, unused-ignore]
+    from yaml.error import MarkedYAMLError
 
     parser = _parser(pure)(text)
     opened: list[int] = []  # where the flow collections begin that are not closed yet
@@ -58,7 +58,7 @@ def events(text: str, *, pure: bool = False) -> Iterator[Any]:
 def _parser(pure: bool) -> Callable[[str], Any]:
     if not pure:
         try:
-            from yaml.cyaml import CParser  # type: ignore[import-untyped, unused-ignore]
+            from yaml.cyaml import CParser
 
             return CParser  # type: ignore[no-any-return, unused-ignore]
         except ImportError:

@@ -22,7 +22,8 @@ def build(folder: Path) -> Path:
         about = distribution("mlspec")
     except PackageNotFoundError:
         help_text = "install it first: pip install ."
-        raise Problem(Finding("not-installed", "mlspec runs from a bare checkout, which has no package metadata", help=help_text)) from None
+        message = "mlspec runs from a bare checkout, which has no package metadata"
+        raise Problem(Finding("not-installed", message, help=help_text)) from None
     info = f"mlspec-{about.version}.dist-info"
     content = dict(_files())
     content[f"{info}/METADATA"] = (about.read_text("METADATA") or "").encode()

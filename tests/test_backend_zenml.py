@@ -34,17 +34,15 @@ def hostile() -> Pipeline:
     out = Ref("class", "out")
     steps = (
         python_step("class", params=told),
-        python_step(
-            "step", inputs={name: out for name in ("after", "args", "class", "id", "kwargs", "made", "self", "start_after")}
-        ),
-        python_step("print", after=("step", "class", "step"), bindings={"data_root": "print", "params": "steps"}),
+        python_step("step", inputs=dict.fromkeys(("after", "args", "class", "id", "kwargs", "made", "self", "start_after"), out)),
+        python_step("print", after=("step", "class", "step"), bindings={"data_root": "print", "params": "text"}),
         python_step("perform", inputs={"params": Ref("print", "out"), "out": out, "file": out}, gives=()),
         python_step("pipeline", after=("perform",), gives=("import", "out"), retries=10, timeout=0.5),
         python_step(
             "a" * 63, inputs={"p" * 63: Ref("pipeline", "import")}, gives=("q" * 63,), resources=Resources(0.5, 1, "any")
         ),
     )
-    parameters = (Parameter("print", HOSTILE_TEXT, HOSTILE_TEXT), Parameter("steps", "", "%s"))
+    parameters = (Parameter("print", HOSTILE_TEXT, HOSTILE_TEXT), Parameter("text", "", "%s"))
     code = {"step_pipeline.py": "x = 1\n", "work.py": "def make(inputs, outputs):\n    pass\n"}
     return Pipeline(
         name=f"Step {HOSTILE_TEXT}", description=HOSTILE_TEXT * 1000, steps=steps, parameters=parameters,
@@ -348,8 +346,8 @@ def test_the_schedule_is_an_option_of_the_deployment() -> None:
     assert "schedule" not in zenml.emit(breast_cancer(schedule=None)).files["deploy.py"].lower()
 
 
-@pytest.mark.parametrize("name", ["help", "schedule"])
-def test_a_parameter_named_like_an_option_is_refused(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(zenml.TAKEN))
+def test_a_parameter_of_our_own_name_is_refused(name: str) -> None:
     pipeline = Pipeline(name="x", description="", steps=(python_step("only"),), parameters=(Parameter(name, "", ""),))
     with pytest.raises(Problem, match=name):
         zenml.emit(pipeline)

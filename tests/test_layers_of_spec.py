@@ -93,7 +93,8 @@ def test_files_merge_from_the_lowest_up(spec: Path) -> None:
     assert layered.data == {
         "splits": {"strategy": "stratified", "seed": 7, "gap": None},
         "training": {"folds": 5},
-        "project": {"owner": "team", "name": "churn"},
+        "project": {"owner": "team", "name": "churn", "x-note": "mine"},
+        "x-shared": {"cpu": 2},
         "model": {"kind": "x"},
         "mlspec": 1,
         "requirements": {"metrics": [{"metric": "roc_auc", "target": ">= 0.84"}, {"metric": "recall", "target": ">= 0.6"}]},

@@ -22,12 +22,21 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     """
     subject = params["subject"]
     found = _read(inputs["decision"], subject)
-    faults, warnings = _of_data(found) if subject == "data" else (_of_model(found), [])
+    faults, warnings = _judged(found, subject)
     if faults:
         raise GateFailed(*faults)
     report = {"verdict": "pass", "subject": subject, "decision_digest": digest(inputs["decision"]), "warnings": warnings}
     write_json(outputs["report"], report)
     return {"verdict": "pass", "subject": subject, "warnings": len(warnings)}
+
+
+def missed(found: Mapping[str, Any], subject: str) -> list[Finding]:
+    """Say what a gate finds wrong with a verdict: of a run on an orchestrator, whose gate told it elsewhere."""
+    return _judged(found, subject)[0]
+
+
+def _judged(found: Mapping[str, Any], subject: str) -> tuple[list[Finding], list[str]]:
+    return _of_data(found) if subject == "data" else (_of_model(found), [])
 
 
 def _read(path: Path, subject: str) -> Mapping[str, Any]:

@@ -22,9 +22,30 @@ class Line:
 
 
 SECTIONS = (
-    "mlspec", "project", "requirements", "task", "data", "splits", "features", "augmentation", "model", "baseline", "training", "evaluation", "exports", "compress",
-    "deployment", "hardware", "monitoring", "retraining", "feedback", "pipeline", "tracking", "registry", "steps",
-)  # fmt: skip
+    "mlspec",
+    "project",
+    "requirements",
+    "task",
+    "data",
+    "splits",
+    "features",
+    "augmentation",
+    "model",
+    "baseline",
+    "training",
+    "evaluation",
+    "exports",
+    "compress",
+    "deployment",
+    "hardware",
+    "monitoring",
+    "retraining",
+    "feedback",
+    "pipeline",
+    "tracking",
+    "registry",
+    "steps",
+)
 """The order in which the language tells its sections."""
 
 

@@ -117,3 +117,24 @@ def load(package: Path | str) -> Predictor:
     if code.is_dir() and str(code.resolve()) not in sys.path:
         sys.path.append(str(code.resolve()))
     return Predictor(pickled.read(place / "model.joblib"), read_json(place / "schema.json"), read_json(place / "package.json"))
+
+
+def predict_file(package: Path | str, data: Path | str) -> str:
+    """Predict for each row of a CSV or Parquet file; return CSV.
+
+    What stands for a missing value in CSV is what the spec's own sources say.
+    """
+    predictor, place = load(package), Path(data)
+    try:
+        with place.open("rb") as file:
+            parquet = file.read(4) == b"PAR1"
+    except OSError as error:
+        raise Problem(Finding("missing-file", f"{place}: {error.strerror}")) from None
+    sources = (read_json(Path(package) / "spec.json").get("data") or {}).get("sources") or {}
+    blanks = sorted({text for source in sources.values() for text in source.get("null_values") or ()})
+    try:
+        rows = pl.read_parquet(place) if parquet else pl.read_csv(place, infer_schema=False, null_values=["", *blanks])
+    except pl.exceptions.PolarsError as error:
+        raise Problem(Finding("not-a-table", f"{place} is neither CSV nor Parquet: {str(error).splitlines()[0]}")) from None
+    told: str = predictor.predict(rows).write_csv()
+    return told
