@@ -25,7 +25,7 @@ _COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
 
 
-class BadExpression(ValueError):  # noqa: N818  # it is told to users as a finding, not as an error
+class BadExpression(ValueError):
     """A text that is no condition of this language."""
 
     def __init__(self, message: str, advice: str = "") -> None:

@@ -26,7 +26,7 @@ class Values(Check):
         for name in known(self.columns, schema):
             yield Rule(
                 kind=self.kind, description=f"`{name}` is one of {shown}", column=name,
-                failing=~pl.col(name).is_in(listed(self.values, schema[name])), allowed=float(self.max_failing), shows=(name,),
+                failing=~pl.col(name).is_in(listed(self.values, schema[name]).implode()), allowed=float(self.max_failing), shows=(name,),
                 route=("values",),
             )  # fmt: skip
 
@@ -38,7 +38,7 @@ def listed(values: Iterable[Any], dtype: Any) -> Any:
     """
     import polars as pl
 
-    texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+    texts = [_text(value) for value in values]
     try:
         return (
             pl.Series(texts, dtype=pl.String).cast(dtype) if dtype != pl.Boolean else pl.Series(_truths(texts), dtype=pl.Boolean)
@@ -46,6 +46,12 @@ def listed(values: Iterable[Any], dtype: Any) -> Any:
     except (pl.exceptions.PolarsError, KeyError):
         message = f"the values {', '.join(texts)} do not fit a column of {dtype}"
         raise Problem(Finding("values-of-another-type", message, ("values",), help="list values of the column's type")) from None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _truths(texts: list[str]) -> list[bool]:

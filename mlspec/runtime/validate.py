@@ -152,6 +152,11 @@ def _schema_rules(whole: Table) -> Iterator[Rule]:
             shows=(target,),
             route=("task", "target"),
         )
+    for name, dtype in whole.schema.items():
+        if dtype.is_float():
+            route: Route = ("data", "columns", name) if name in whole.columns else ("data", "columns")
+            failing = pl.col(name).is_infinite()
+            yield Rule(kind="finite", description=f"`{name}` is finite", column=name, failing=failing, shows=(name,), route=route)
     for name, declared in whole.columns.items():
         for rule in _column_rules(name, declared, whole.schema[name], name in whole.doubtful):
             yield replace(rule, route=("data", "columns", name, *rule.route), column=name, shows=rule.shows or (name,))
@@ -164,8 +169,6 @@ def _column_rules(name: str, declared: Params, dtype: Any, doubtful: bool) -> It
         is_text = cast.present(pl.col(original).cast(pl.String))
         failing = is_text.is_not_null() & (is_text.str.to_lowercase() != "nan") & value.is_null()
         yield Rule(kind="type", description=f"`{name}` is {wanted}", failing=failing, shows=(original,), route=("type",))
-    if dtype.is_float():
-        yield Rule(kind="finite", description=f"`{name}` is finite", failing=value.is_infinite())
     if declared.get("nullable") is False or (declared.get("role") == "id" and declared.get("nullable") is None):
         route: Route = ("nullable",) if declared.get("nullable") is False else ("role",)
         yield Rule(kind="present", description=f"`{name}` is never missing", failing=value.is_null(), route=route)
@@ -173,7 +176,9 @@ def _column_rules(name: str, declared: Params, dtype: Any, doubtful: bool) -> It
     if declared.get("values") is not None:
         allowed = _allowed(name, declared["values"], dtype)
         shown = ", ".join(map(str, declared["values"][:6])) + (", …" if len(declared["values"]) > 6 else "")
-        yield Rule(kind="values", description=f"`{name}` is one of {shown}", failing=~value.is_in(allowed), route=("values",))
+        yield Rule(
+            kind="values", description=f"`{name}` is one of {shown}", failing=~value.is_in(allowed.implode()), route=("values",)
+        )
     if declared.get("pattern"):
         yield _pattern(name, declared["pattern"], dtype)
     if declared.get("unique"):
@@ -373,7 +378,8 @@ def fitted(data: pl.LazyFrame, params: Params, summary: Params | None = None) ->
     """Return the schema as these rows have it: {column: {"type", "role", "values", "min", "max", "nullable", "fitted"}}.
 
     What is declared stands; the rest is seen in the data and named in "fitted", so that serving can tell a rule from an
-    observation. `summary` is what `_summary` computes, where that is known. Texts with at most 100 distinct values list them. Personal columns list nothing.
+    observation. Texts with at most 100 distinct values list them. Personal columns list nothing. `summary` is what `_summary`
+    computes, where that is known already.
     """
     columns, task = params["columns"] or {}, params.get("task") or {}
     schema = data.collect_schema()
