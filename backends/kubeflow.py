@@ -18,6 +18,32 @@ from mlspec.ir import Artifact, Pipeline, Step
 NAME = "kfp"
 TITLE = "Kubeflow Pipelines"
 REQUIRES = ("kfp",)
+REALISES = {
+    "steps": "one lightweight component (`@dsl.component`) a step, with typed `Input[…]` and `Output[…]`; its body calls "
+    "`mlspec.runtime`. The image is yours: `PIPELINE_IMAGE` when you compile",
+    "parameters": "parameters of the pipeline (`STRING`). A step's own params travel as JSON text, because KFP turns integers "
+    "inside lists and dicts into floats",
+    "artifacts": "`Dataset`, `Model`, `Metrics`, `HTML` and plain `Artifact`; a step's facts are the artifact's metadata",
+    "metrics": "scalar metrics with `log_metric`; for a classifier a `ClassificationMetrics` with ROC curve and confusion "
+    "matrix; the verdicts as `Markdown`; the report as `HTML`",
+    "gate": "a task that fails. What takes its output does not start, the report does, and the run has failed. A `dsl.If` on NaN "
+    "would run neither branch and succeed",
+    "retries": "`set_retry`, 5 s, doubling, at most 300 s; never for a gate",
+    "timeout": "mlspec's runtime: the work runs in a child process that is killed when the time is up; then retries apply",
+    "caching": "KFP's own cache. It knows an artifact by its address, not its bytes; so `ingest`, `register` and your own steps "
+    "are never cached, and what follows a step that ran again runs again",
+    "resources": "`set_cpu_*`, `set_memory_*` (request and limit are the same), `set_accelerator_type` and "
+    "`set_accelerator_limit(1)`",
+    "schedule": "the README's `kfp recurring-run create` with the cron expression in KFP's six fields (seconds first), in UTC",
+    "user_code": "`src/`, copied into the image and put on `PYTHONPATH`; steps of your own are components like the others",
+    "local_run": "`run.py`: `pipeline.yaml` on `kfp.local`, one process a task, no container and no cluster. Branches run one "
+    "after the other",
+    "verified": "`kfp.local` 2.17 runs the gallery, failing gates, retries and time limits; `pipeline.yaml` is compared with "
+    "what kfp's compiler makes of `pipeline.py`, and its references are checked. No cluster was there: the image, the cache, "
+    "the schedule and limits of cpu and memory were never run",
+}
+"""How each notion of a pipeline is realised (`mlspec.backend.NOTIONS`)."""
+
 SDK = "2.17.0"  # what `requirements/kfp.txt` locks, and what pipeline.yaml says it was compiled by
 
 TYPES = {

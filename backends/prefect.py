@@ -15,6 +15,31 @@ NAME = "prefect"
 TITLE = "Prefect 3"
 REQUIRES = ("prefect",)
 
+REALISES = {
+    "steps": "one `@task` a step, submitted by one `@flow` with a thread for each; its body calls `mlspec.runtime`. The flow "
+    "returns every state, so a task that fails cannot be overlooked",
+    "parameters": "parameters of the flow with a JSON schema, which the deployment enforces; `workspace` is one more. A step's "
+    "params are literals in `params.py`",
+    "artifacts": "files under `workspace/artifacts/<step>/<task run>`; tasks pass their paths on, as persisted results in JSON",
+    "metrics": "table artifacts for metrics and facts, Markdown artifacts for verdicts and checks, a link artifact for the "
+    "report",
+    "gate": "a task that fails. What takes its output is `NotReady`, the report runs, and the flow run is `Failed`",
+    "retries": "`retries` and `retry_delay_seconds`, 1 s, doubling, at most 60 s; `retry_condition_fn` leaves a gate's verdict "
+    "alone",
+    "timeout": "mlspec's runtime: a child process that is killed when the time is up; the task's state is `TimedOut`. Prefect's "
+    "`timeout_seconds` does not stop a submitted task",
+    "caching": "a `CachePolicy` on content: op, params, bytes read, mlspec, libraries, `src/`. A result counts only while its "
+    "files are there, unchanged",
+    "resources": "none for a task: the steps of a run share one process or container, which the work pool gives",
+    "schedule": "`prefect.yaml`: cron and time zone, one run at a time (`concurrency_limit`, `ENQUEUE`)",
+    "user_code": "`src/`, put on `sys.path` by the flow's module; steps of your own are tasks like the others",
+    "local_run": "`run.py`: a Prefect server of its own on a free local port, one flow run, and the server is stopped; or the "
+    "server of `PREFECT_API_URL`",
+    "verified": "a real server 3.8.8 runs the gallery, failing gates, retries, time limits, caching and signals; a real process "
+    "worker ran a deployment from `prefect.yaml`. Docker and Kubernetes work pools were never run, nor was the image built",
+}
+"""How each notion of a pipeline is realised (`mlspec.backend.NOTIONS`)."""
+
 DEPLOYMENT = "production"
 LONGEST_PAUSE = 60.0
 """Seconds: retries wait 1, 2, 4 … up to this, as under mlspec's own runner."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import builtins
+import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +17,32 @@ from mlspec.ir import Artifact, Parameter, Pipeline, Resources, Step
 NAME = "zenml"
 TITLE = "ZenML"
 REQUIRES = ("zenml", "sqlalchemy_utils", "polars", "sklearn")
+
+REALISES = {
+    "steps": "one `@step` a step in a static `@pipeline`, which every orchestrator of ZenML takes; its body calls "
+    "`mlspec.runtime`",
+    "parameters": "parameters of the pipeline. A step's own params are its parameter `params`, written down in `params.py` and "
+    "shown with the run",
+    "artifacts": "named artifacts (`ArtifactConfig`) by a materializer that keeps files as they are, gives ZenML their SHA-256 "
+    "and the step's facts as metadata; a `Model` of the project's name links them to its versions",
+    "metrics": "metadata of step and artifact; metrics and verdicts as Markdown, the report as HTML, other reports as JSON "
+    "visualizations",
+    "gate": "a step that fails, under `ExecutionMode.CONTINUE_ON_FAILURE`: what takes its output does not start, the report "
+    "does, and the run has failed",
+    "retries": "`StepRetryConfig`: 1 s, doubling (for more than 6 retries 30 s each); never for a gate",
+    "timeout": "mlspec's runtime: a child process that is killed when the time is up; then retries apply",
+    "caching": "ZenML's own cache on content hashes, with a `CachePolicy` that adds mlspec, libraries and `src/`. `ingest`, "
+    "`register`, gates and steps that take a parameter of the run are never cached",
+    "resources": "`ResourceSettings`: cores, memory, and accelerators by number, without their kind",
+    "schedule": "`deploy.py --schedule`: the cron expression without its time zone, where the stack's orchestrator takes "
+    "schedules (the local one refuses them)",
+    "user_code": "`src/`, put on `PYTHONPATH`; steps of your own are steps like the others",
+    "local_run": "`run.py`: ZenML's default local stack, with its configuration, SQLite database and artifacts in the workspace; "
+    "no server",
+    "verified": "the local stack 0.98 runs the gallery, failing gates, retries, time limits, caching and signals, without a "
+    "network; `deploy.py` ran on it. No remote orchestrator, no server and no image build was run",
+}
+"""How each notion of a pipeline is realised (`mlspec.backend.NOTIONS`)."""
 
 TYPES = {
     Artifact.TABLE: "data",
@@ -33,9 +61,12 @@ OUTSIDE = frozenset({"ingest", "register", "gate"})
 
 _USED_IN_STEPS = frozenset(
     ("Annotated", "Any", "ArtifactConfig", "ArtifactType", "CACHE", "CachePolicy", "File", "ResourceSettings", "StepRetryConfig")
-) | {"code_version", "made", "perform", "step", *dir(builtins)}
-_USED_IN_PIPELINE = frozenset(("ExecutionMode", "Model", "params", "pipeline", "steps")) | {*dir(builtins)}
+) | {"code_version", "made", "perform", "restored", "step", *dir(builtins)}
+_USED_IN_PIPELINE = frozenset(("ExecutionMode", "Model", "inert", "params", "pipeline", "steps")) | {*dir(builtins)}
 
+
+_VARIABLE = re.compile(r"\$\\*\{")
+"""ZenML fills in ``${NAME}`` in every text it is given; such a text gets a backslash on its way to the step."""
 
 _OF_A_CALL = ("after", "id", "self", "start_after")
 """ZenML's own arguments of a step's call."""
@@ -55,11 +86,11 @@ def emit(pipeline: Pipeline) -> Bundle:
     names = _Names(pipeline)
     steps = [_step(pipeline, step, names) for step in pipeline.steps]
     cached, retried, asking = (any(step[name] for step in steps) for name in ("cached", "retries", "resources"))
-    given = any(step["outputs"] for step in steps)
+    given, inert = any(step["outputs"] for step in steps), any(step["inert"] for step in steps)
     shared: dict[str, Any] = {
         "title": pipeline.name or "Pipeline",
         "headline": pipeline.description or pipeline.name or "Pipeline",
-        "description": pipeline.description[:LONGEST_TEXT],
+        "description": pipeline.description[:LONGEST_TEXT].replace("${", "$ {"),
         "slug": names.slug,
         "package": names.package,
         "function": names.function,
@@ -72,7 +103,8 @@ def emit(pipeline: Pipeline) -> Bundle:
         "cached": cached,
         "given": given,
         "configured": [name for name, used in (("ResourceSettings", asking), ("StepRetryConfig", retried)) if used],
-        "used": [*(["File"] if given else []), *(["code_version"] if cached else []), "perform"],
+        "used": [name for name, used in (("File", given), ("code_version", cached)) if used] + ["perform"] + ["restored"] * inert,
+        "inert": inert,
     }
     bundle = Bundle()
     bundle.add("README.md", render.render("zenml/README.md.j2", **shared))
@@ -185,6 +217,7 @@ def _step(pipeline: Pipeline, step: Step, names: _Names) -> dict[str, Any]:
         "ports": {output["artifact"]: output["port"] for output in outputs},
         "kinds": {port.name: port.artifact.value for port in step.output_ports},
         "params": dict(step.params),
+        "inert": bool(_VARIABLE.search(json.dumps(dict(step.params)))),
         "targets": targets if any((step.id, port.name) in names.taken for port in step.output_ports) else [],
         "after": list(dict.fromkeys(step.after)),
     }

@@ -21,6 +21,23 @@ if TYPE_CHECKING:
 
 GROUP = "mlspec.backends"
 
+NOTIONS = {
+    "steps": "a step",
+    "parameters": "parameters of a run",
+    "artifacts": "artifacts",
+    "metrics": "metrics in its interface",
+    "gate": "a gate",
+    "retries": "retries",
+    "timeout": "a time limit",
+    "caching": "caching",
+    "resources": "resources",
+    "schedule": "a schedule",
+    "user_code": "your own code",
+    "local_run": "a run on this machine",
+    "verified": "what was run, and what not",
+}
+"""What a pipeline asks of an orchestrator, in the words of docs/backends.md."""
+
 
 class Backend(Protocol):
     """A plug-in is a module with these names (`mlspec.backends.*`, or an entry point in the group `mlspec.backends`).
@@ -33,6 +50,7 @@ class Backend(Protocol):
     NAME: str
     TITLE: str
     REQUIRES: tuple[str, ...]  # importable modules that `run.py` needs
+    REALISES: Mapping[str, str]  # for each of NOTIONS, by which of the orchestrator's own means; Markdown
 
     def emit(self, pipeline: Pipeline) -> Bundle: ...
 

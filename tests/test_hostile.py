@@ -260,9 +260,10 @@ EVERY = pytest.mark.parametrize("name", list(backend.names()))
 SLOW_TO_DRAW = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.slow
 @EVERY
 def test_hostile_text_stays_text(name: str) -> None:
-    @settings(SLOW_TO_DRAW, max_examples=1000)
+    @settings(SLOW_TO_DRAW, max_examples=300)
     @given(pipelines())
     def holds(pipeline: Pipeline) -> None:
         check(name, pipeline)

@@ -67,6 +67,7 @@ def same_deep(left: Any, right: Any) -> bool:
     return same_items(left, right) if isinstance(left, dict) else type(left) is type(right) and repr(left) == repr(right)
 
 
+@pytest.mark.slow
 def test_literals_round_trip_and_ruff_leaves_them() -> None:
     drawn = sample(values, 1500)
     assert len(drawn) >= 1000
@@ -117,6 +118,7 @@ def test_toml_round_trips(value: dict[str, Any]) -> None:
 
 @settings(max_examples=600, deadline=None)
 @given(st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), words), lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(words, inner, max_size=4)), max_leaves=12))  # fmt: skip
+@pytest.mark.slow
 def test_yaml_round_trips_in_both_versions(value: Any) -> None:
     import yaml as pyyaml
 

@@ -24,10 +24,10 @@ class Values(Check):
 
         shown = ", ".join(str(value) for value in self.values[:6]) + (", …" if len(self.values) > 6 else "")
         for name in known(self.columns, schema):
+            allowed = listed(self.values, schema[name]).implode()
             yield Rule(
-                kind=self.kind, description=f"`{name}` is one of {shown}", column=name,
-                failing=~pl.col(name).is_in(listed(self.values, schema[name]).implode()), allowed=float(self.max_failing), shows=(name,),
-                route=("values",),
+                kind=self.kind, description=f"`{name}` is one of {shown}", column=name, failing=~pl.col(name).is_in(allowed),
+                allowed=float(self.max_failing), shows=(name,), route=("values",),
             )  # fmt: skip
 
 

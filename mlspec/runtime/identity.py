@@ -136,7 +136,11 @@ def _number_texts(texts: pl.Series, rows: NDArray[Any], found: Hashes) -> None:
 
 def lots(key: Hashes, seed: int) -> Hashes:
     """Return the lot that each key draws under a seed: mix(key ^ mix(seed ^ SEED)), uniform over 64 bits."""
-    return mix(key ^ mix(np.array([seed % 2**64 ^ SEED], dtype=np.uint64)))
+    drawn = np.empty_like(key)
+    salt = mix(np.array([seed % 2**64 ^ SEED], dtype=np.uint64))
+    for start in range(0, len(key), _BLOCK):
+        drawn[start : start + _BLOCK] = mix(key[start : start + _BLOCK] ^ salt)
+    return drawn
 
 
 def prints(columns: Sequence[str]) -> pl.Expr:

@@ -50,11 +50,9 @@ def wait(inputs, outputs, mark):
 def deaf(inputs, outputs, mark):
     with open(mark, "a") as file:
         file.write("x")
-    while True:
-        try:
-            time.sleep(600)
-        except BaseException:
-            pass
+    import ctypes, signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    ctypes.CDLL(None).sleep(600)  # no Python runs here that could hear of a signal
 '''
 )
 
@@ -73,8 +71,9 @@ def of(name: str, *steps: Step, **fields: Any) -> Pipeline:
 class Ran:
     """How one run of an emitted project ended."""
 
-    def __init__(self, place: Place, name: str, ended: subprocess.CompletedProcess[str]) -> None:
-        self.code, self.said, self.name, self.place = ended.returncode, ended.stdout, name, place
+    def __init__(self, place: Place, pipeline: Pipeline, ended: subprocess.CompletedProcess[str]) -> None:
+        self.code, self.said, self.place = ended.returncode, ended.stdout, place
+        self.order = [step.id for step in pipeline.steps]
         told = json.loads((place.workspace / "outcome.json").read_text())
         self.state: str = told["state"]
         self.steps: dict[str, str] = told["steps"]
@@ -90,7 +89,7 @@ class Ran:
     def summary(self) -> list[str]:
         """The last lines of what was said: from the first step's on."""
         lines = self.said.splitlines()
-        return lines[max(at for at, line in enumerate(lines) if line.startswith(f"{next(iter(self.steps))}: ")) :]
+        return lines[max(at for at, line in enumerate(lines) if line.startswith(f"{self.order[0]}: ")) :]
 
 
 class Place:
@@ -130,11 +129,12 @@ class Place:
         assert tree(project) == before, "a run writes nothing beside the project"
         assert not list(self.home.rglob("*")), "nor in the home directory"
         assert not list((self.workspace / "zenml").glob("tmp-*")), "nor leaves temporary files"
-        return Ran(self, pipeline.name, ended)
+        return Ran(self, pipeline, ended)
 
     def ask(self, code: str) -> Any:
         """What ZenML's client says: the value of `told` after some code."""
-        script = f"import json\nfrom zenml.client import Client\nclient = Client()\n{code}\nprint(json.dumps(told))"
+        script = self.top / "ask.py"  # ZenML wants to know the main module's file
+        script.write_text(f"import json\nfrom zenml.client import Client\nclient = Client()\n{code}\nprint(json.dumps(told))\n")
         environment = {name: value for name, value in self.environment.items() if not name.startswith("ZENML_")}
         home = self.workspace / "zenml"
         environment |= {
@@ -144,7 +144,7 @@ class Place:
             "ZENML_LOGGING_VERBOSITY": "ERROR",
         }
         ended = subprocess.run(
-            [*cut_off(), sys.executable, "-c", script],
+            [*cut_off(), sys.executable, str(script)],
             cwd=self.home,
             env=environment,
             capture_output=True,
@@ -231,6 +231,7 @@ def test_a_second_run_is_cached_but_for_what_looks_or_reaches_outside(again: Ran
 def test_what_zenml_shows(again: Ran) -> None:
     told = again.place.ask(
         """
+from zenml.artifacts.utils import load_artifact_visualization
 runs = client.list_pipeline_runs(pipeline="tumours", sort_by="asc:created", hydrate=True)
 first = runs[0]
 def of(step, name):
@@ -238,21 +239,21 @@ def of(step, name):
 def shown(step, name):
     version = of(step, name)
     (one,) = version.visualizations
-    return [one.type.value, version.visualize.__self__ and client.zen_store and open(one.uri).read()]
+    return [one.type.value, load_artifact_visualization(version).value]
 told = {
     "runs": [run.status.value for run in runs],
     "types": {name: of(*name.split(".")).type.value for name in ("train.model", "evaluate.metrics", "split.train", "report.page")},
     "hashes": {name: of(*name.split(".")).content_hash for name in ("train.model", "package.package")},
-    "artifact metadata": {k: v for k, v in of("train", "model").run_metadata.items()},
-    "step metadata": {k: v for k, v in first.steps["evaluate"].run_metadata.items()},
-    "metrics facts": {k: v for k, v in of("evaluate", "metrics").run_metadata.items()},
+    "artifact metadata": dict(of("train", "model").run_metadata),
+    "step metadata": dict(first.steps["evaluate"].run_metadata),
+    "metrics facts": dict(of("evaluate", "metrics").run_metadata),
     "page": shown("report", "page"),
     "decision": shown("decide", "decision"),
     "metrics": shown("evaluate", "metrics"),
     "manifest": shown("split", "manifest"),
     "models": [model.name for model in client.list_models()],
     "versions": [
-        [version.number, version.run_metadata and sorted(version.run_metadata), sorted(version.model_artifacts), sorted(version.data_artifacts)]
+        [version.number, sorted(version.model_artifacts), sorted(version.data_artifacts)]
         for version in client.list_model_versions("tumours", sort_by="asc:number", hydrate=True)
     ],
     "parameters": first.steps["split"].config.parameters,
@@ -261,9 +262,12 @@ told = {
 """
     )
     assert told["runs"] == ["completed", "completed"]
-    assert told["types"] == {"train.model": "ModelArtifact", "evaluate.metrics": "DataAnalysisArtifact", "split.train": "DataArtifact", "report.page": "DataAnalysisArtifact"} or told["types"] == {
-        "train.model": "model", "evaluate.metrics": "data_analysis", "split.train": "data", "report.page": "data_analysis",
-    }  # fmt: skip
+    assert told["types"] == {
+        "train.model": "ModelArtifact",
+        "evaluate.metrics": "DataAnalysisArtifact",
+        "split.train": "DataArtifact",
+        "report.page": "DataAnalysisArtifact",
+    }
     assert told["hashes"] == {name: digest(again.artifacts[name]) for name in ("train.model", "package.package")}
     score = again.note("evaluate.metrics")["metrics"]["roc_auc"]["value"]
     assert told["step metadata"]["roc_auc"] == pytest.approx(score)
@@ -284,7 +288,7 @@ told = {
     assert json.loads(manifest)["verdict"] == "pass"
     assert told["models"] == ["tumours"]
     assert [version[0] for version in told["versions"]] == [1, 2]
-    for _, _, models, data in told["versions"]:
+    for _, models, data in told["versions"]:
         assert {"tumours_train_model", "tumours_package_package"} <= set(models)
         assert "tumours_split_test" in data
     assert told["parameters"]["params"] == json.loads(json.dumps(dict(breast_cancer()["split"].params)))
@@ -358,7 +362,7 @@ def test_retries_limits_and_what_fails_besides(small: Place) -> None:
     assert small.ask(TRIES.format(name="broken")) == ["retried", "failed"]
     # One line a step, and under a failed one what was wrong, without where.
     heads = [line for line in ran.summary if not line.startswith(" ")]
-    assert heads == [f"{step}: {state}" for step, state in ran.steps.items()] + ["run: failed"]
+    assert heads == [f"{step}: {ran.steps[step]}" for step in ran.order] + ["run: failed"]
     text = "\n".join(ran.summary)
     assert "Traceback" not in text
     assert "    work:never raised OSError: no" in text
@@ -380,7 +384,8 @@ def test_awkward_names_and_values_arrive(small: Place) -> None:
         "big": 2**70,
         "list": [1, 2.0, None, True, -0.0, 1e300],
         "deep": {"n": {"m": [7]}},
-        "text": "{{secret.key}} ${HOME} {date} \"'\\ \n 🦀 $HOME `id` \x00",
+        "text": "{{secret.key}} ${HOME} {date} \"'\\ \n 🦀 $HOME `id` \x00 ${NOPE} $\\{x}",
+        "${NOPE}": ["${HOME}"],
     }
     ports = tuple(Port(name, Artifact.FILE) for name in ("class", "params", "json"))
     taken = {
@@ -395,6 +400,7 @@ def test_awkward_names_and_values_arrive(small: Place) -> None:
         call("a" * 63, "note", inputs={"p" * 63: Ref("json", "params")}, gives=(Port("q" * 63, Artifact.FILE),)),
         call("step", "note", inputs={"it": Ref("a" * 63, "q" * 63)}, resources=Resources(0.5, 2**28)),
         parameters=PARAMETERS,
+        description="It costs ${NOPE} {date}.",
     )
     ran = small.run(pipeline)
     assert ran.state == "succeeded", ran.said
@@ -442,7 +448,7 @@ def test_caching_goes_by_content(small: Place) -> None:
     )
     ran = small.run(Pipeline(name="cached", description="", steps=steps, parameters=PARAMETERS, code=edited.code))
     assert ran.steps["first"] == "failed"
-    assert any("no longer in the artifact store" in line for line in ran.summary)
+    assert any("no longer in the artifact store" in line for line in ran.summary), ran.summary
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -557,7 +563,7 @@ for project in map(Path, {[str(tmp_path / "project"), str(tmp_path / "hostile")]
     told[project.name] = {{"unknown": unknown, "files": files, "steps": found}}
 told["cron"] = Schedule(cron_expression={breast_cancer().schedule.cron!r}).cron_expression
 """
-    told = small.ask(code.replace("{{", "{").replace("}}", "}") if False else code)
+    told = small.ask(code)
     for project, pipeline in (("project", breast_cancer()), ("hostile", hostile())):
         assert told[project]["unknown"] == []
         assert told[project]["files"] == [True, True]
@@ -592,34 +598,23 @@ def test_the_deployment_runs_on_the_stack_that_is_set(small: Place) -> None:
         "ZENML_ANALYTICS_OPT_IN": "false",
         "UV_NO_CACHE": "1",
     }
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
     said = {}
     for arguments in (["--help"], ["--where", "there"], ["--schedule"]):
-        command = [*cut_off(), sys.executable, "deploy.py", *arguments]
-        ended = (
-            subprocess.run(
-                command,
-                cwd=small.home,
-                env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if False
-            else subprocess.run(
-                command[: -len(arguments) - 1] + [str(project / "deploy.py"), *arguments],
-                cwd=small.home,
-                env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+        ended = subprocess.run(
+            [*cut_off(), sys.executable, str(project / "deploy.py"), *arguments],
+            cwd=small.home,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         said[arguments[0]] = (ended.returncode, ended.stdout + ended.stderr)
     assert said["--help"][0] == 0
     assert "100 % of it" in said["--help"][1]
     assert said["--where"][0] == 0, said["--where"][1]
     assert said["--schedule"][0] != 0
-    assert "schedule" in said["--schedule"][1].splitlines()[-1].lower()  # the local orchestrator says that it has none
+    assert "scheduling" in said["--schedule"][1].splitlines()[-1]  # the local orchestrator says that it has none
     told = small.ask(
         "runs = client.list_pipeline_runs(pipeline='deployed', sort_by='asc:created', hydrate=True)\ntold = [[run.status.value, run.config.parameters, sorted(run.config.settings)] for run in runs]"
     )

@@ -307,6 +307,7 @@ STABLE = [
 ]
 
 
+@pytest.mark.slow
 def test_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     """Under another hash seed, and with other numbers of threads."""
     told = []

@@ -124,6 +124,7 @@ def test_what_was_never_seen_is_answered(made: Path) -> None:
     assert answers["proba_yes"].is_between(0, 1).all()
 
 
+@pytest.mark.slow
 def test_limits_on_dates_patterns_and_regression(tmp_path: Path) -> None:
     columns = params(REGRESS)["columns"] | {
         "seen": {"role": "feature", "type": "date", "min": "2024-01-01", "max": "2025-12-31"},

@@ -276,6 +276,7 @@ def test_figures_take_any_words(words: str) -> None:
         assert not re.search("[\u2802-\u28ff]", drawing.svg)
 
 
+@pytest.mark.slow
 def test_the_page_is_the_same_bytes_in_any_process_thread_and_user_setting(pages: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_text("svg.fonttype: path\nfont.size: 20\naxes.grid: False\nlines.linewidth: 9\n")
     script = "import sys; from pathlib import Path; from tests.runtime.test_report import load, make; make(load('binary'), Path(sys.argv[1]))"

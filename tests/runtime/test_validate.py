@@ -28,6 +28,9 @@ ROWS = {
 TASK = {"kind": "classification", "target": "y"}
 
 
+CLEAN = {**ROWS, "x": [0.5, 2.5, 1.0, 7.0, 9.0, 6.0]}
+
+
 def validate(
     folder: Path, rows: dict[str, Any], columns: dict[str, Any] | None = None, **more: Any
 ) -> tuple[Any, pl.DataFrame, pl.DataFrame]:
@@ -177,7 +180,7 @@ def test_the_schema_is_fitted_on_what_is_kept(tmp_path: Path) -> None:
         "fitted": ["nullable"],
     }
     assert schema["n"] == expected
-    assert (schema["word"]["values"], schema["word"]["type"]) == (["Red", "blue", "red"], "category")
+    assert (schema["word"]["values"], schema["word"]["type"]) == (["blue", "red"], "category")
     assert (schema["x"]["min"], schema["x"]["max"]) == (0.5, 2.5)
     assert (schema["id"]["values"], schema["id"]["role"], schema["y"]["role"]) == (None, "id", "target")
     assert "__row__" not in schema

@@ -1,0 +1,9 @@
+"""What all tests share: `--update-golden` writes what tests compare with anew."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew; read the diff")

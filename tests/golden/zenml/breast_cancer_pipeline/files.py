@@ -1,0 +1,189 @@
+"""Files as ZenML artifacts, with a content hash, and how a step is run on them."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from mlspec import runtime
+from mlspec.diagnostic import Finding, Problem
+from mlspec.runner import code_digest, libraries
+from mlspec.runtime.artifact import digest, read_json
+from zenml import log_metadata
+from zenml.enums import ArtifactType, VisualizationType
+from zenml.io import fileio
+from zenml.materializers.base_materializer import BaseMaterializer
+
+SOURCE = Path(__file__).resolve().parent.parent / "src"
+CONTENT = "content"
+
+
+class Place:
+    """A directory that is there for as long as somebody holds this."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="mlspec-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+class File:
+    """A file or a directory that a step wrote: where it lies here, what it holds, and
+    small facts about it."""
+
+    def __init__(
+        self,
+        path: Path,
+        kind: str = "file",
+        facts: Mapping[str, Any] | None = None,
+        place: Place | None = None,
+    ) -> None:
+        self.path = path
+        self.kind = kind
+        self.facts = dict(facts or {})
+        self.place = place
+
+
+class FileMaterializer(BaseMaterializer):
+    """Keeps files as they are. The content hash makes ZenML's cache go by content."""
+
+    ASSOCIATED_TYPES: ClassVar[tuple[type[Any], ...]] = (File,)
+    ASSOCIATED_ARTIFACT_TYPE: ClassVar[ArtifactType] = ArtifactType.DATA
+
+    def load(self, data_type: type[Any]) -> File:
+        """Return the file where it lies; a copy if the artifact store is remote."""
+        kept = self._kept()
+        if os.path.exists(kept):
+            return File(Path(kept))
+        if not fileio.exists(kept):
+            raise Problem(
+                Finding(
+                    "artifact-gone",
+                    f"an artifact is no longer in the artifact store at {kept}",
+                    help="delete the run that made it, and run again",
+                )
+            )
+        place = Place()
+        _copy(kept, str(place.path / CONTENT))
+        return File(place.path / CONTENT, place=place)
+
+    def save(self, data: File) -> None:
+        """Copy the file into the artifact store."""
+        _copy(str(data.path), self._kept())
+
+    def save_visualizations(self, data: File) -> dict[str, VisualizationType]:
+        """Show pages as pages, verdicts and metrics as tables, reports as JSON."""
+        kept = self._kept()
+        if data.kind == "html":
+            return {kept: VisualizationType.HTML}
+        if data.kind not in ("report", "metrics"):
+            return {}
+        table = _table(read_json(data.path))
+        if not table:
+            return {kept: VisualizationType.JSON}
+        view = os.path.join(self.uri, "view.md").replace("\\", "/")
+        with fileio.open(view, "w") as file:
+            file.write(table)
+        return {view: VisualizationType.MARKDOWN}
+
+    def extract_metadata(self, data: File) -> dict[str, Any]:
+        """Show the step's facts beside what it made."""
+        return dict(data.facts)
+
+    def compute_content_hash(self, data: File) -> str | None:
+        """Return the digest of the bytes."""
+        return digest(data.path)
+
+    def _kept(self) -> str:
+        return os.path.join(self.uri, CONTENT).replace("\\", "/")
+
+
+def perform(
+    op: str,
+    *,
+    inputs: Mapping[str, File],
+    outputs: Mapping[str, str],
+    params: Mapping[str, Any],
+    timeout: float | None = None,
+) -> dict[str, File]:
+    """Run a step of the pipeline and return its outputs by name.
+
+    `outputs` says what each holds. With a `timeout` in seconds the step runs in a
+    process of its own, which is killed when its time is up. What it wrote lies in a
+    temporary directory until ZenML has stored and forgotten it.
+    """
+    place = Place()
+    facts = runtime.run(
+        op,
+        inputs={name: file.path for name, file in inputs.items()},
+        outputs={name: place.path / name for name in outputs},
+        params=params,
+        timeout=timeout,
+    )
+    told = {name: fact for name, fact in facts.items() if fact is not None}
+    if told:
+        log_metadata(metadata=told)
+    return {
+        name: File(place.path / name, kind, told, place)
+        for name, kind in outputs.items()
+    }
+
+
+def code_version() -> str:
+    """Everything but inputs and parameters that decides what a step makes."""
+    whole = hashlib.sha256(code_digest().encode())
+    whole.update(json.dumps(libraries(), sort_keys=True).encode())
+    for file in sorted(SOURCE.rglob("*")):
+        if file.is_file() and file.suffix != ".pyc":
+            name = file.relative_to(SOURCE).as_posix()
+            whole.update(f"{name}\0{digest(file)}\n".encode())
+    return whole.hexdigest()
+
+
+def _copy(source: str, target: str) -> None:
+    if not fileio.isdir(source):
+        fileio.copy(source, target, overwrite=True)
+        return
+    fileio.makedirs(target)
+    for name in fileio.listdir(source):
+        _copy(os.path.join(source, str(name)), os.path.join(target, str(name)))
+
+
+def _table(told: Any) -> str:
+    """Write a decision or metrics as a Markdown table; "" for any other report."""
+    if not isinstance(told, dict):
+        return ""
+    if isinstance(told.get("requirements"), list):
+        rows = [
+            (one.get("target") or one.get("name"), one.get("value"), one.get("verdict"))
+            for one in told["requirements"]
+        ]
+        head = ("requirement", "value", "verdict")
+        return f"# {_cell(told.get('verdict'))}\n\n" + _rows(head, rows)
+    if isinstance(told.get("metrics"), dict):
+        rows = [
+            (name, one.get("value"), one.get("low"), one.get("high"))
+            for name, one in sorted(told["metrics"].items())
+            if isinstance(one, dict)
+        ]
+        return _rows(("metric", "value", "low", "high"), rows) if rows else ""
+    return ""
+
+
+def _rows(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    cells = [" | ".join(_cell(one) for one in line) for line in lines]
+    return "".join(f"| {line} |\n" for line in cells)
+
+
+def _cell(value: Any) -> str:
+    """Text that stays in its cell of a Markdown table and is nothing but text there."""
+    if value is None:
+        return "not a number"
+    text = f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"&#{ord(char)};" if char in "\\`*[]|~" else char for char in text)
