@@ -89,7 +89,7 @@ def load(name: str) -> Backend:
 
 
 def execute(project: Path, *, workspace: Path, data_root: Path, registry_root: Path, python: str = sys.executable) -> Outcome:
-    """Run an emitted project's `run.py` with an interpreter and read how it ended. The project's output goes to ours."""
+    """Run an emitted project's `run.py` with an interpreter and read how it ended. What the project says goes to standard error."""
     command = [
         python,
         "run.py",
@@ -103,7 +103,7 @@ def execute(project: Path, *, workspace: Path, data_root: Path, registry_root: P
     workspace.mkdir(parents=True, exist_ok=True)
     place = workspace / "outcome.json"
     place.unlink(missing_ok=True)
-    ended = subprocess.run(command, cwd=project, env={**os.environ, "PYTHONUNBUFFERED": "1"}, check=False)
+    ended = subprocess.run(command, cwd=project, env={**os.environ, "PYTHONUNBUFFERED": "1"}, stdout=2, check=False)
     if not place.exists():
         raise Problem(
             Finding("backend-crashed", f"run.py ended with exit code {ended.returncode} before it could say how the run went")

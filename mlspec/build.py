@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from mlspec.ir import Pipeline
     from mlspec.layers import Layered
     from mlspec.spec.project import Project
+
+
+PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +54,25 @@ def open_spec(path: Path, *, env: str | None = None, sets: Sequence[str] = ()) -
     found: list[Diagnostic] = list(layered.problems)
     project: Project | None = None
     if not any(one.finding.severity is Severity.ERROR for one in found):
-        project, findings = validate(layered.data)
+        with _without_plugins():
+            project, findings = validate(layered.data)
         findings = [*findings, *(unrealised(project) if project else ())]
         found += [layered.place_finding(finding) for finding in findings]
     return Opened(path, layered, tuple(found), project)
+
+
+@contextlib.contextmanager
+def _without_plugins() -> Iterator[None]:
+    """Keep pydantic from looking for plugins while our own models are built: it reads a file of every installed package."""
+    before = os.environ.get(PLUGINS)
+    os.environ[PLUGINS] = "__all__"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[PLUGINS]
+        else:
+            os.environ[PLUGINS] = before
 
 
 def resolve(project: Project) -> dict[str, Any]:

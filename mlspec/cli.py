@@ -22,18 +22,18 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 BUGS = "https://github.com/mlspec/mlspec/issues"
 
 
-def entry() -> None:
-    """Run the command line and exit: 0 clean, 1 findings or a failed run, 2 wrong usage, 3 a bug of ours, 130 interrupted."""
+def entry() -> int:
+    """Run the command line; return 0 clean, 1 findings or a failed run, 2 wrong usage, 3 a bug of ours. Interrupted, it exits."""
     try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        return cli.main(standalone_mode=False) or 0
     except click.exceptions.Exit as ended:
-        sys.exit(ended.exit_code)
+        return ended.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
+        return 2
     except Problem as problem:
         show(problem.faults)
-        sys.exit(1)
+        return 1
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted; what was finished is kept, the same command goes on from there", err=True)
         sys.stdout.flush()
@@ -41,7 +41,7 @@ def entry() -> None:
     except BrokenPipeError:
         os._exit(1)
     except Exception as error:
-        sys.exit(_crashed(error))
+        return _crashed(error)
 
 
 def _crashed(error: Exception) -> int:
@@ -201,7 +201,6 @@ def _run_here(
     opened: Opened, pipeline: Any, runs: Path, force: tuple[str, ...], workers: int | None, quiet: bool, as_json: bool
 ) -> int:
     from mlspec import build, local, progress, receipt
-    from mlspec.store import Store
 
     known = [step.id for step in pipeline.steps]
     for name in set(force) - {"all", *known}:
@@ -232,9 +231,15 @@ def _run_here(
     said = _closing(pipeline.name, told)
     click.echo(said, nl=False)
     if result.succeeded:
-        files, environment = local.watched(opened, pipeline, Store(local.STORE), told)
-        receipt.write(str(local.STORE), sys.argv[2:], files, environment, _closing(pipeline.name, told, again=True))
+        warned = "" if quiet else _warned(opened)
+        receipt.write(sys.argv[2:], *local.watched(opened, pipeline, told), _closing(pipeline.name, told, again=True), warned)
     return int(not result.succeeded)
+
+
+def _warned(opened: Opened) -> str:
+    from mlspec import display
+
+    return display.text(opened.diagnostics, opened.layered.texts) + "\n" if opened.diagnostics else ""
 
 
 def _closing(name: str, told: Any, *, again: bool = False) -> str:

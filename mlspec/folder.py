@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from mlspec.runtime.artifact import write_json, write_text
 
@@ -124,7 +124,7 @@ def _copy(source: Path, target: Path) -> None:
 class _Fork(io.TextIOBase):
     """A stream that goes to the running step's log inside a step and to the real stream elsewhere."""
 
-    def __init__(self, real: IO[str]) -> None:
+    def __init__(self, real: TextIO) -> None:
         self.real = real
 
     def write(self, text: str) -> int:

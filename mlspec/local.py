@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,16 +83,36 @@ def _told(ended: Ended) -> dict[str, Any]:
     return told
 
 
-def watched(opened: Opened, pipeline: Pipeline, store: Store, told: Told) -> tuple[list[str], dict[str, str | None]]:
-    """The files and environment variables on which "nothing to do" depends: spec layers, code, data, the store, what is shown."""
-    files = [str(Path(file).resolve()) for file in opened.layered.files]
-    files += [str(opened.folder / path) for path in pipeline.code]
-    files += [str(path) for _, path in artifacts(store, told.result)]
-    files += [str(path) for path in told.shown.values()]
+def watched(opened: Opened, pipeline: Pipeline, told: Told) -> tuple[list[str], list[str], list[str]]:
+    """Return what "nothing to do" depends on: paths that the run read, paths that it left, and environment variables."""
+    from mlspec.sources import Readable
+
+    read = [*opened.layered.files, *(str(opened.folder / path) for path in _code(pipeline))]
     project = opened.checked()
     for source in project.data.sources.values() if project.data else ():
-        for file in source.files(opened.folder):
-            files += [str(file), str(Path(file).parent)]  # a folder's time tells of files that come and go
-    texts = "\n".join(opened.layered.texts.values())
-    environment = {name: os.environ.get(name) for name in re.findall(r"\$\{env:(\w+)\}", texts)}
-    return files, environment
+        assert isinstance(source, Readable)  # a run that succeeded has read it
+        read += [str(file) for file in source.files(opened.folder)]
+        for pattern in getattr(source, "path", ()):
+            read += _folders(opened.folder, pattern)
+    left = [path for _, path in artifacts(Store(STORE), told.result)]
+    left += [told.folder / "config.yaml", told.folder / "run.json", *told.shown.values()]
+    left += [STORE / "registry" / slug(step.params["name"]) for step in pipeline.steps if step.op.name == "register"]
+    variables = sorted(set(re.findall(r"\$\{env:(\w+)\}", "\n".join(opened.layered.texts.values()))))
+    return read, [str(one) for one in left], variables
+
+
+def _code(pipeline: Pipeline) -> Iterator[str]:
+    """Yield the user's modules and the folders of his packages, where a new module would count as well."""
+    yield from pipeline.code
+    yield from {str(folder) for path in pipeline.code for folder in Path(path).parents if folder.name}
+
+
+def _folders(root: Path, pattern: str) -> list[str]:
+    """Return the folders in which a file that comes would match a pattern: their times tell of it."""
+    parts = Path(pattern).parts
+    fixed = list(takewhile(lambda part: not any(sign in part for sign in "*?["), parts))
+    rest = parts[len(fixed) :]
+    if not rest:
+        return []
+    top = str(root.joinpath(*fixed))
+    return [folder for folder, _, _ in os.walk(top)] if len(rest) > 1 or "**" in rest else [top]

@@ -1,66 +1,114 @@
 """The proof that nothing has changed since a run succeeded, so that the next one can end at once.
 
-This module is on the path of every `mlspec run`: it imports the standard library's lightest parts only.
+This module is on the path of every `mlspec run`: it imports nothing that a starting Python has not imported already.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from typing import Any
 
-FILE = "receipts.json"
+FOLDER = ".mlspec/receipts"
+LAYOUT = "mlspec receipt 1"
+_SAME_TICK = 10_000_000  # ns: the clock of a file system stands still for so long
+
+started = 0
+"""When this process began, in nanoseconds since the epoch."""
 
 
-def _name(arguments: list[str]) -> str:
-    return "\0".join([os.getcwd(), sys.executable, *arguments])
+def show(words: list[str]) -> tuple[str, str] | None:
+    """Return what to say of a run with these words, as output and warnings, if nothing has changed since it last succeeded."""
+    if _asks_for_more(words):
+        return None
+    name = _name(words)
+    try:
+        with open(_place(name), encoding="utf-8", errors="surrogateescape", newline="") as file:
+            layout, named, said, warned, variables, *rest = file.read().split("\0")
+    except (OSError, ValueError):
+        return None
+    count = 2 * int(variables) if layout == LAYOUT and named == name and variables.isdigit() else -1
+    if count < 0 or len(rest) < count or len(rest) % 2:
+        return None
+    for variable, value in zip(rest[:count:2], rest[1:count:2], strict=True):
+        if _value(variable) != value:
+            return None
+    for path, mark in zip(rest[count::2], rest[count + 1 :: 2], strict=True):
+        if _mark(path) != mark:
+            return None
+    return said, warned
 
 
-def _mark(path: str) -> list[int] | None:
+def write(words: list[str], read: list[str], left: list[str], variables: list[str], said: str, warned: str = "") -> bool:
+    """Note a success, and return whether that could be done: not where a file was written after the run began.
+
+    `read` are the files and folders that decide what the run does, besides mlspec itself; `left` are those it made, folders with
+    all that is in them; `variables` are the environment variables that the spec names.
+    """
+    read = sorted({*read, *_own_files()})
+    marks = {path: _mark(path) for path in read}
+    if not started or _asks_for_more(words) or any(_time(mark) > started - _SAME_TICK for mark in marks.values()):
+        return False
+    marks |= {path: _mark(path) for path in sorted(_whole(left))}
+    name = _name(words)
+    fields = [LAYOUT, name, said, warned, str(len(variables))]
+    for variable in variables:
+        fields += [variable, _value(variable)]
+    for path, mark in marks.items():
+        fields += [path, mark]
+    os.makedirs(FOLDER, exist_ok=True)
+    staged = f"{_place(name)}.{os.getpid()}"
+    with open(staged, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        file.write("\0".join(fields))
+    os.replace(staged, _place(name))
+    return True
+
+
+def _asks_for_more(words: list[str]) -> bool:
+    """Say whether the words ask for something that a receipt cannot give."""
+    return any(word.startswith(("--json", "--force")) for word in words)
+
+
+def _name(words: list[str]) -> str:
+    """What a receipt is for: these words, in this folder, with this Python."""
+    return repr([os.getcwd(), sys.executable, *words])
+
+
+def _place(name: str) -> str:
+    """A file for each name. Two names with one number would push each other out: the name itself is in the file."""
+    return f"{FOLDER}/{int.from_bytes(name.encode('utf-8', 'surrogateescape'), 'big') % (2**61 - 1):x}"
+
+
+def _value(variable: str) -> str:
+    value = os.environ.get(variable)
+    return "" if value is None else f"={value}"
+
+
+def _mark(path: str) -> str:
+    """What changes when a file does: size, times of content and of inode, inode. Of a folder, what comes and goes in it."""
     try:
         stat = os.stat(path)
     except OSError:
-        return None
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        return ""
+    return f"{stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_size} {stat.st_ino}"
+
+
+def _time(mark: str) -> int:
+    return int(mark.partition(" ")[0] or 0)
 
 
 def _own_files() -> list[str]:
     """Everything whose change can change what a run means though no spec says so: our own code and the installed libraries."""
     here = os.path.dirname(os.path.abspath(__file__))
-    found = [os.path.dirname(os.__file__) + "/site-packages"]
-    for folder, folders, files in os.walk(here):
-        folders[:] = [one for one in folders if one != "__pycache__"]
-        found += [os.path.join(folder, one) for one in files if one.endswith(".py")]
+    beside = os.path.join(os.path.dirname(here), "templates", "report")  # in a checkout; a wheel has it inside
+    libraries = [path for path in sys.path if path.endswith("-packages")]  # what is installed or removed changes its time
+    return libraries + _whole([here, beside])
+
+
+def _whole(paths: list[str]) -> list[str]:
+    """Return the paths, and of folders all that is in them."""
+    found = list(paths)
+    for path in paths:
+        for folder, folders, files in os.walk(path):
+            folders[:] = [one for one in folders if one != "__pycache__"]
+            found += [os.path.join(folder, one) for one in files]
     return found
-
-
-def show(store: str, arguments: list[str]) -> str | None:
-    """Return what the last successful run with these arguments said, if nothing it depended on has changed; else None."""
-    try:
-        with open(os.path.join(store, FILE), encoding="utf-8") as file:
-            receipt: dict[str, Any] = json.load(file)[_name(arguments)]
-    except (OSError, ValueError, KeyError):
-        return None
-    if any(os.environ.get(name) != value for name, value in receipt["environment"].items()):
-        return None
-    if any(_mark(path) != mark for path, mark in receipt["files"].items()):
-        return None
-    said: str = receipt["said"]
-    return said
-
-
-def write(store: str, arguments: list[str], files: list[str], environment: dict[str, str | None], said: str) -> None:
-    """Note a success: the files it read and left, the environment variables it used, and what to say next time."""
-    place = os.path.join(store, FILE)
-    try:
-        with open(place, encoding="utf-8") as file:
-            receipts = json.load(file)
-    except (OSError, ValueError):
-        receipts = {}
-    marks = {path: _mark(path) for path in sorted({*files, *_own_files()})}
-    receipts[_name(arguments)] = {"environment": environment, "files": marks, "said": said}
-    staged = f"{place}.{os.getpid()}"
-    with open(staged, "w", encoding="utf-8") as file:
-        json.dump(receipts, file)
-    os.replace(staged, place)

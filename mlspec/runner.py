@@ -1,4 +1,4 @@
-"""Runs a pipeline on this machine: what is in the store is not run again, branches run side by side, failures stop what needs them."""
+"""Runs a pipeline on this machine: what is in the store is not run again, branches run side by side, a failure stops what needs it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import mlspec
 from mlspec import __version__, runtime
 from mlspec.diagnostic import Diagnostic, Finding, Problem
 from mlspec.ir import Pipeline, Step
@@ -25,6 +26,12 @@ from mlspec.store import Record, Store
 
 LIBRARIES = ("joblib", "numpy", "polars", "scikit-learn", "scipy")
 """Libraries whose version can change what a step of ours makes; a change of version runs the steps again."""
+
+CALLING = ("entrypoint.py", "runtime/__init__.py", "runtime/python.py")
+"""What stands between a step of the user's and the runner."""
+
+MEANING = ("checks", "families", "runtime", "sources", "transforms")
+"""Where the code of every other step lies; the report has templates, too."""
 
 LOG = logging.getLogger("mlspec.run")
 
@@ -109,7 +116,7 @@ class Run:
                 if lacking:
                     self._end(step, Ended("skipped", f"{', '.join(lacking)} did not succeed"))
                 elif len(running) < workers:
-                    running[pool.submit(self.capture(step.id).run, self._step, step, place / step.id)] = step
+                    running[pool.submit(self.capture(step.id).run, self._step, step, place)] = step
                 else:
                     continue
                 waiting.remove(step)
@@ -152,7 +159,7 @@ class Run:
         self, step: Step, inputs: Mapping[str, Path], params: Mapping[str, Any], parts: Mapping[str, Any], key: str, place: Path
     ) -> Record:
         for attempt in range(step.retries + 1):
-            made = {port.name: place / str(attempt) / port.name for port in step.output_ports}
+            made = {port.name: place / f"{step.id}.{attempt}.{port.name}" for port in step.output_ports}
             try:
                 facts = runtime.run(step.op.name, inputs=inputs, outputs=made, params=params, timeout=step.timeout)
             except Exception as error:
@@ -185,7 +192,7 @@ class Run:
             "params": {name: value for name, value in step.params.items() if name not in step.bindings},
             "inputs": inputs,
             "outputs": [port.name for port in step.output_ports],
-            "mlspec": code_digest(),
+            "mlspec": code_digest(own=step.op.name != "python"),
         }
         if step.op.name != "python":
             parts["libraries"] = libraries()
@@ -255,20 +262,25 @@ def _short(value: Any) -> str:
 
 
 @cache
-def code_digest() -> str:
-    """The digest of the code that gives steps their meaning: an edited runtime must not be served old results."""
+def code_digest(*, own: bool = True) -> str:
+    """The digest of the code that gives steps their meaning: an edited runtime must not be served old results.
+
+    The meaning of a step of the user's (`own` is False) is his code, and the little of ours that calls it.
+    """
     whole = hashlib.sha256(__version__.encode())
     top = Path(__file__).parent
-    folders = ("checks", "families", "runtime", "sources", "transforms")
-    alone = [top / name for name in ("entrypoint.py", "expression.py", "fields.py", "kinds.py", "metrics.py")]
-    for file in sorted([*alone, *(file for folder in folders for file in (top / folder).rglob("*.py"))]):
-        whole.update(file.relative_to(top).as_posix().encode())
+    files = [file for folder in MEANING for file in sorted((top / folder).rglob("*.py"))] if own else []
+    files += [top / file for file in CALLING]
+    files += sorted(file for place in mlspec.__path__ for file in Path(place, "templates", "report").glob("*")) if own else []
+    for file in files:
+        whole.update(file.name.encode())
         whole.update(file.read_bytes())
     return whole.hexdigest()
 
 
 @cache
 def libraries() -> dict[str, str]:
+    """The versions of the installed libraries that can change what a step makes."""
     found = {}
     for name in LIBRARIES:
         try:

@@ -194,6 +194,11 @@ def _bounds(name: str, declared: Params, dtype: Any) -> Iterator[Rule]:
             message = f"`{name}` holds {cast.name_of(dtype)}, which has no {key}"
             help_text = "drop the bound, or declare the column a number, a date or a datetime"
             raise Problem(Finding("bound-of-another-type", message, ("data", "columns", name, key), help=help_text))
+        if dtype.is_numeric() and (isinstance(bound, bool) or not isinstance(bound, int | float)):
+            message = f"`{name}` holds numbers, and its {key} is {bound!r}"
+            raise Problem(
+                Finding("bound-of-another-type", message, ("data", "columns", name, key), help="write a number without quotes")
+            )
         limit = pl.lit(bound) if dtype.is_numeric() else _moment(name, key, bound, dtype)
         failing = pl.col(name) < limit if key == "min" else pl.col(name) > limit
         yield Rule(kind=key, description=f"`{name}` {sign} {bound}", failing=failing, route=(key,))

@@ -191,6 +191,7 @@ def test_the_schema_is_fitted_on_what_is_kept(tmp_path: Path) -> None:
     [
         ({"wrod": {}}, [], "unknown-column", ("data", "columns", "wrod")),
         ({"word": {"min": 3}}, [], "bound-of-another-type", ("data", "columns", "word", "min")),
+        ({"n": {"max": "five"}}, [], "bound-of-another-type", ("data", "columns", "n", "max")),
         ({"n": {"pattern": "a"}}, [], "pattern-of-another-type", ("data", "columns", "n", "pattern")),
         ({"word": {"pattern": "(?=a)"}}, [], "bad-pattern", ("data", "columns", "word", "pattern")),
         ({"n": {"values": ["red"]}}, [], "values-of-another-type", ("data", "columns", "n", "values")),

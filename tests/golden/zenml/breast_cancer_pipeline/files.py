@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import weakref
@@ -57,16 +58,8 @@ class FileMaterializer(BaseMaterializer):
     def load(self, data_type: type[Any]) -> File:
         """Return the file where it lies; a copy if the artifact store is remote."""
         kept = self._kept()
-        if os.path.exists(kept):
+        if os.path.exists(kept) or not fileio.exists(kept):
             return File(Path(kept))
-        if not fileio.exists(kept):
-            raise Problem(
-                Finding(
-                    "artifact-gone",
-                    f"an artifact is no longer in the artifact store at {kept}",
-                    help="delete the run that made it, and run again",
-                )
-            )
         place = Place()
         _copy(kept, str(place.path / CONTENT))
         return File(place.path / CONTENT, place=place)
@@ -116,6 +109,11 @@ def perform(
     process of its own, which is killed when its time is up. What it wrote lies in a
     temporary directory until ZenML has stored and forgotten it.
     """
+    for name, file in inputs.items():
+        if not file.path.exists():  # here, as ZenML keeps no reason why `load` failed
+            message = f"the artifact store no longer has the input {name}: {file.path}"
+            help_text = "run once with enable_cache=False, or in a new workspace"
+            raise Problem(Finding("artifact-gone", message, help=help_text))
     place = Place()
     facts = runtime.run(
         op,
@@ -133,6 +131,16 @@ def perform(
     }
 
 
+def inert(params: Any) -> Any:
+    """Keep ZenML from filling in ${NAME}, wherever it stands, as a variable."""
+    return _each(params, re.compile(r"\$(\\*)\{"), r"$\1\\{")
+
+
+def restored(params: Any) -> Any:
+    """Undo `inert`."""
+    return _each(params, re.compile(r"\$(\\*)\\\{"), r"$\1{")
+
+
 def code_version() -> str:
     """Everything but inputs and parameters that decides what a step makes."""
     whole = hashlib.sha256(code_digest().encode())
@@ -142,6 +150,17 @@ def code_version() -> str:
             name = file.relative_to(SOURCE).as_posix()
             whole.update(f"{name}\0{digest(file)}\n".encode())
     return whole.hexdigest()
+
+
+def _each(value: Any, pattern: re.Pattern[str], text: str) -> Any:
+    if isinstance(value, dict):
+        return {
+            pattern.sub(text, key): _each(one, pattern, text)
+            for key, one in value.items()
+        }
+    if isinstance(value, list):
+        return [_each(one, pattern, text) for one in value]
+    return pattern.sub(text, value) if isinstance(value, str) else value
 
 
 def _copy(source: str, target: str) -> None:
