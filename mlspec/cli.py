@@ -356,7 +356,9 @@ def explain(route: str) -> int:
 
     told = reference.explain(route)
     if told is None:
-        raise Problem(Finding("unknown-key", f"the language has no key {route!r}", help="docs/spec.md lists every key"))
+        meant = reference.suggestion(route)
+        help_text = f"did you mean `{meant}`? " * bool(meant) + "docs/spec.md lists every key"
+        raise Problem(Finding("unknown-key", f"the language has no key {route!r}", help=help_text))
     click.echo(told)
     return 0
 

@@ -1,4 +1,4 @@
-"""Runs a pipeline on this machine: what is in the store is not run again, branches run side by side, a failure stops what needs it."""
+"""Runs a pipeline on this machine: what is stored is not run again, branches run side by side, a failure stops what needs it."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ class Run:
                 time.sleep(pause)
                 continue
             record = self.store.keep(key, made, facts, parts)
-            self.store.remember(self.pipeline.name, step.id, parts)
+            self.store.remember(self.pipeline.name, step.id, key)
             return record
         raise AssertionError("a step has at least one try")
 

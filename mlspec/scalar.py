@@ -15,9 +15,9 @@ _WORDS: dict[str, Any] = {
 }
 _NUMERIC = frozenset("+-.0123456789")
 _DECIMAL = frozenset("+-.0123456789eE")
-_OLD_BOOLEANS = {  # https://yaml.org/type/bool.html, less the words that 1.2 still reads
+_OLD_BOOLEANS = {  # https://yaml.org/type/bool.html, less what 1.2 still reads, and y and n, which few readers of 1.1 take for booleans
     word: meaning
-    for low, meaning in (("y", "true"), ("yes", "true"), ("on", "true"), ("n", "false"), ("no", "false"), ("off", "false"))
+    for low, meaning in (("yes", "true"), ("on", "true"), ("no", "false"), ("off", "false"))
     for word in {low, low.capitalize(), low.upper()}
 }
 

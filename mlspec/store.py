@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlspec.runtime.artifact import digest, write_json
+from mlspec.runtime.artifact import digest, write_json, write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ class Store:
         """Move a step's outputs into the store, then write its record: the record never names what is not there."""
         outputs = {name: self._adopt(path) for name, path in made.items()}
         record = Record(key, outputs, dict(facts), dict(parts))
-        write_json(self.root / "steps" / f"{key}.json", {"outputs": outputs, "facts": record.facts, "parts": record.parts})
+        told = {"outputs": outputs, "facts": record.facts, "parts": record.parts}
+        write_text(self.root / "steps" / f"{key}.json", json.dumps(told, sort_keys=True, allow_nan=False))
         return record
 
     def _adopt(self, made: Path) -> str:
@@ -68,15 +69,16 @@ class Store:
     def previous(self, pipeline: str, step: str) -> Mapping[str, Any] | None:
         """Return the key parts with which a step of a pipeline last ran, to say what has changed since."""
         with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
-            parts: dict[str, Any] = json.loads(self._last(pipeline, step).read_bytes())
+            key = self._last(pipeline, step).read_text(encoding="utf-8")
+            parts: dict[str, Any] = json.loads((self.root / "steps" / f"{key}.json").read_bytes())["parts"]
             return parts
         return None
 
-    def remember(self, pipeline: str, step: str, parts: Mapping[str, Any]) -> None:
-        write_json(self._last(pipeline, step), dict(parts))
+    def remember(self, pipeline: str, step: str, key: str) -> None:
+        write_text(self._last(pipeline, step), key)
 
     def _last(self, pipeline: str, step: str) -> Path:
-        return self.root / "last" / pipeline / f"{step}.json"
+        return self.root / "last" / pipeline / step
 
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:

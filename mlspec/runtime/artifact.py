@@ -24,7 +24,7 @@ def write_json(path: Path, value: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text through a temporary file in the same directory and a rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".writing-{os.getpid()}-{threading.get_ident()}-{path.name[:100]}")
+    temporary = path.with_name(f".writing-{os.getpid()}-{threading.get_ident()}")
     try:
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.write(text)

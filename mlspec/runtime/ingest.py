@@ -140,8 +140,11 @@ def external(params: Params, file_digest: Callable[[Path], str]) -> dict[str, An
     """Return what lies behind the sources, by content, for cache keys; `file_digest` gives the SHA-256 of a file."""
     told: dict[str, Any] = {}
     for name, reader in _readers(params).items():
-        files = reader.source.files(reader.root)
-        told[name] = [file_digest(path) for path in files] if files else reader.source.fingerprint(reader.root)
+        try:
+            files = reader.source.files(reader.root)
+            told[name] = [file_digest(path) for path in files] if files else reader.source.fingerprint(reader.root)
+        except Problem as problem:
+            raise _at(problem, reader.route) from None
     return told
 
 
