@@ -21,8 +21,8 @@ REQUIRES = ("kfp",)
 REALISES = {
     "steps": "one lightweight component (`@dsl.component`) a step, with typed `Input[…]` and `Output[…]`; its body calls "
     "`mlspec.runtime`. The image is yours: `PIPELINE_IMAGE` when you compile",
-    "parameters": "parameters of the pipeline (`STRING`). A step's own params travel as JSON text, because KFP turns integers "
-    "inside lists and dicts into floats",
+    "parameters": "parameters of the pipeline (`STRING`). A step's own params are literals in `params.py`; they travel as JSON "
+    "text, because KFP turns integers inside lists and dicts into floats",
     "artifacts": "`Dataset`, `Model`, `Metrics`, `HTML` and plain `Artifact`; a step's facts are the artifact's metadata",
     "metrics": "scalar metrics with `log_metric`; for a classifier a `ClassificationMetrics` with ROC curve and confusion "
     "matrix; the verdicts as `Markdown`; the report as `HTML`",
@@ -63,7 +63,7 @@ NEVER_CACHED = ("ingest", "register", "python")
 
 UTC = frozenset({"UTC", "Etc/UTC", "Etc/Zulu", "Zulu", "GMT", "Etc/GMT"})
 
-_MODULE_NAMES = frozenset(dir(builtins)) | {"compiler", "dsl", "json", "kfp", "os", "pipeline", "text"}
+_MODULE_NAMES = frozenset(dir(builtins)) | {"compiler", "dsl", "json", "kfp", "os", "params", "pipeline", "text"}
 _BODY_NAMES = frozenset(dir(builtins)) | {
     *(
         "artifact",
@@ -118,12 +118,13 @@ class Task:
 
 
 def emit(pipeline: Pipeline) -> Bundle:
-    """Write the project: `pipeline.py`, the `pipeline.yaml` it compiles to, `run.py`, image, lock, trace, README, user code."""
+    """Write the project: `pipeline.py`, its `params.py`, the `pipeline.yaml` they compile to, `run.py`, image, README, code."""
     tasks = _tasks(pipeline)
     context = _context(pipeline, tasks)
     source = render.render("kubeflow/pipeline.py.j2", **context)
     bundle = Bundle()
     bundle.add("pipeline.py", source)
+    bundle.add("params.py", render.render("kubeflow/params.py.j2", **context))
     bundle.add("pipeline.yaml", _HEADER + render.yaml(_sorted(compiled(pipeline, tasks, source))))
     bundle.add("trace.json", render.json(_trace(pipeline, tasks)))
     bundle.add("README.md", render.render("kubeflow/README.md.j2", **context))

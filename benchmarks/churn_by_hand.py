@@ -18,13 +18,17 @@ import hashlib
 import io
 import json
 import math
+import os
 import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import joblib
+if "--blas-as-it-comes" not in sys.argv:
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported, which the rest of this script begins with
+
 import jinja2
+import joblib
 import matplotlib as mpl
 import numpy as np
 import polars as pl
@@ -137,7 +141,9 @@ def split(table: pl.DataFrame, out: Path) -> tuple[dict[str, pl.DataFrame], dict
 def pipeline(model: Any, words: list[str]) -> Pipeline:
     numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     encode = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    return Pipeline([("features", ColumnTransformer([("numbers", numbers, NUMBERS), ("words", encode, words)])), ("model", model)])
+    return Pipeline(
+        [("features", ColumnTransformer([("numbers", numbers, NUMBERS), ("words", encode, words)])), ("model", model)]
+    )
 
 
 def measure(truth: Any, score: Any) -> dict[str, float]:
@@ -231,7 +237,8 @@ def evaluate(model: Pipeline, parts: dict[str, pl.DataFrame], *, sliced: bool) -
     told["test"] = judge(truth, score)  # the test split came last
     if sliced:
         told["slices"] = {
-            name: {"rows": int(rows.sum()), "metrics": judge(truth[rows], score[rows])} for name, rows in slices(parts["test"]).items()
+            name: {"rows": int(rows.sum()), "metrics": judge(truth[rows], score[rows])}
+            for name, rows in slices(parts["test"]).items()
         }
     return told, score
 
@@ -278,7 +285,10 @@ def curves(truth: Any, score: Any) -> dict[str, Any]:
             "count": count[filled].tolist(),
         },
         "confusion": m.confusion_matrix(truth, score >= THRESHOLD).tolist(),
-        "scores": {"edges": edges.tolist(), **{str(one): np.histogram(score[truth == one], edges)[0].tolist() for one in (False, True)}},
+        "scores": {
+            "edges": edges.tolist(),
+            **{str(one): np.histogram(score[truth == one], edges)[0].tolist() for one in (False, True)},
+        },
     }
 
 
@@ -399,7 +409,13 @@ def tables(found: dict[str, Any]) -> list[tuple[str, list[str], list[list[Any]]]
 
     told, old = found["metrics"], found["baseline"]
     scores = [
-        [name, f"{one['value']:.3f}", ends(one), f"{old['test'][name]['value']:.3f}", *(f"{told['splits'][s][name]:.3f}" for s in SPLITS)]
+        [
+            name,
+            f"{one['value']:.3f}",
+            ends(one),
+            f"{old['test'][name]['value']:.3f}",
+            *(f"{told['splits'][s][name]:.3f}" for s in SPLITS),
+        ]
         for name, one in told["test"].items()
     ]
     parts = [
@@ -407,7 +423,9 @@ def tables(found: dict[str, Any]) -> list[tuple[str, list[str], list[list[Any]]]
         for name, one in told["slices"].items()
         for metric, value in one["metrics"].items()
     ]
-    columns = [[one.get(key, "") for key in ("name", "type", "missing", "distinct", "min", "median", "max")] for one in found["profile"]]
+    columns = [
+        [one.get(key, "") for key in ("name", "type", "missing", "distinct", "min", "median", "max")] for one in found["profile"]
+    ]
     return [
         ("Scores", ["metric", "test", "interval", "baseline", *SPLITS], scores),
         ("Slices", ["slice", "rows", "metric", "value", "interval"], parts),

@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -30,6 +30,19 @@ class Cost:
 
     cpu: float
     peak: int
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A ratio and the most it may be."""
+
+    what: str
+    ratio: float
+    most: float
+    kept: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kept", self.ratio <= self.most)
 
 
 def once(command: Command) -> Cost:

@@ -9,7 +9,7 @@ import os
 import sys
 
 FOLDER = ".mlspec/receipts"
-LAYOUT = "mlspec receipt 1"
+LAYOUT, END = "mlspec receipt 1", "end"
 _SAME_TICK = 10_000_000  # ns: the clock of a file system stands still for so long
 
 started = 0
@@ -23,11 +23,11 @@ def show(words: list[str]) -> tuple[str, str] | None:
     name = _name(words)
     try:
         with open(_place(name), encoding="utf-8", errors="surrogateescape", newline="") as file:
-            layout, named, said, warned, variables, *rest = file.read().split("\0")
+            layout, named, said, warned, variables, *rest, end = file.read().split("\0")
+        count = 2 * int(variables)
     except (OSError, ValueError):
         return None
-    count = 2 * int(variables) if layout == LAYOUT and named == name and variables.isdigit() else -1
-    if count < 0 or len(rest) < count or len(rest) % 2:
+    if (layout, named, end) != (LAYOUT, name, END) or len(rest) % 2:
         return None
     for variable, value in zip(rest[:count:2], rest[1:count:2], strict=True):
         if _value(variable) != value:
@@ -58,7 +58,7 @@ def write(words: list[str], read: list[str], left: list[str], variables: list[st
     os.makedirs(FOLDER, exist_ok=True)
     staged = f"{_place(name)}.{os.getpid()}"
     with open(staged, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        file.write("\0".join(fields))
+        file.write("\0".join([*fields, END]))
     os.replace(staged, _place(name))
     return True
 
@@ -69,8 +69,8 @@ def _asks_for_more(words: list[str]) -> bool:
 
 
 def _name(words: list[str]) -> str:
-    """What a receipt is for: these words, in this folder, with this Python."""
-    return repr([os.getcwd(), sys.executable, *words])
+    """What a receipt is for: these words, in this folder, with this Python and this mlspec."""
+    return repr([os.getcwd(), sys.executable, __file__, *words])
 
 
 def _place(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import json
+import re
 import subprocess
 import symtable
 import sys
@@ -59,6 +60,7 @@ def awkward() -> Pipeline:
             step("train", gives=(Port("out", Artifact.FILE),), params={}),
             step("train_task", takes=(Port("in", Artifact.FILE),), inputs={"in": Ref("train", "out")}, after=("a__b", "a_b", "train")),
             step("pipeline"),
+            step("params"),
             step("text", params={"{{$}}": "{{{{ }}}}", "{": "{{{"}),
             step("dsl", takes=(Port("in", Artifact.FILE), Port("left_out", Artifact.TABLE, optional=True)), inputs={"in": Ref("train", "out")}),
         ),
@@ -141,13 +143,15 @@ def test_emitted_python_is_clean(tmp_path: Path, hostile: list[Pipeline]) -> Non
         bundle.write(tmp_path / str(index))
     ruff = str(Path(sys.executable).with_name("ruff"))
     for command in (["format", "--diff"], ["check"]):
-        ended = subprocess.run([ruff, *command, "--isolated", "."], cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
+        for place in (tmp_path, tmp_path / "0"):  # seen from its own directory, params.py is a module of the project's
+            ended = subprocess.run([ruff, *command, "--isolated", "."], cwd=place, capture_output=True, text=True, check=False)
+            assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def test_files(tmp_path: Path) -> None:
     bundle = kubeflow.emit(breast_cancer(code={"churn/own.py": "x = 1\n", "churn/__init__.py": ""}))
     assert {
+        "params.py",
         "pipeline.py",
         "pipeline.yaml",
         "run.py",
@@ -184,14 +188,14 @@ def test_every_artifact_has_a_type_that_kfp_knows() -> None:
 
 COMPILE = """
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from kfp import compiler
 for place in sys.argv[1:]:
-    spec = spec_from_file_location("emitted", place + "/pipeline.py")
-    module = module_from_spec(spec)
-    sys.modules["emitted"] = module
-    spec.loader.exec_module(module)
-    compiler.Compiler().compile(module.pipeline, place + "/kfp.yaml")
+    sys.path.insert(0, place)
+    import pipeline
+    compiler.Compiler().compile(pipeline.pipeline, place + "/kfp.yaml")
+    sys.path.remove(place)
+    del sys.modules["pipeline"]
+    sys.modules.pop("params", None)
 """
 
 
@@ -358,6 +362,28 @@ def test_params_travel_as_text_that_kfp_leaves_alone(pipeline: Pipeline) -> None
         told = json.loads(constant)
         assert told == one.step.params
         assert repr(told) == repr(json.loads(json.dumps(one.step.params, sort_keys=True)))  # 1 stays 1, not 1.0
+
+
+@SAMPLE
+def test_params_are_written_in_a_module_of_their_own(pipeline: Pipeline) -> None:
+    files = kubeflow.emit(pipeline).files
+    space: dict[str, Any] = {}
+    exec(compile(files["params.py"], "params.py", "exec"), space)
+    constants = {one.function.upper(): one.step.params for one in kubeflow._tasks(pipeline)}
+    assert {name: value for name, value in space.items() if name.isupper()} == constants
+    read = {found.removeprefix("params.") for found in re.findall(r"params\.[A-Z]\w*", files["pipeline.py"])}
+    assert read == constants.keys()
+
+
+def test_a_module_of_the_users_may_be_called_params() -> None:
+    """Neither file of ours is in the image, and a task's text names neither."""
+    files = kubeflow.emit(breast_cancer(code={"params.py": "x = 1\n"})).files
+    assert files["src/params.py"] == "x = 1\n"
+    assert files["params.py"] == kubeflow.emit(breast_cancer()).files["params.py"]
+    assert not {"!params.py", "!pipeline.py"} & set(files[".dockerignore"].splitlines())
+    for text in kubeflow._functions(files["pipeline.py"]).values():
+        names = {alias.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import) for alias in node.names}
+        assert names <= {"json"}
 
 
 def test_no_placeholder_reaches_the_source_of_a_component() -> None:

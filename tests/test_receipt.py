@@ -45,31 +45,31 @@ task: {kind: classification, target: y}
 data: {sources: {rows: {kind: csv, path: "rows/*.csv"}}}
 model: {kind: sklearn.logistic_regression}
 training: {cross_validation: null}
-evaluation: {explain: null}
+evaluation: {explain: none}
 """
 
 
-def mlspec(folder: Path, *words: str, code: Path = ROOT, **variables: str) -> str:
-    """Run `mlspec` from a checkout and return what it said; anything but success is a failure."""
+def start(
+    folder: Path, words: tuple[str, ...], code: Path, variables: dict[str, str], before: str = "pass"
+) -> subprocess.CompletedProcess[str]:
+    """Run `mlspec` from a checkout, in a folder, after a line of Python."""
     environment = {name: value for name, value in os.environ.items() if name != "RECEIPT_TOKEN"}
     environment |= {"PYTHONPATH": str(code), "PYTHONDONTWRITEBYTECODE": "1", **variables}
-    # The modules that were loaded tell which way was taken: the short one loads neither click nor pydantic.
-    program = "import sys; from mlspec.__main__ import main; import atexit; sys.argv[0] = 'mlspec'; main()"
-    ended = subprocess.run(
-        [sys.executable, "-c", program, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    program = f"import sys; {before}; from mlspec.__main__ import main; sys.argv[0] = 'mlspec'; main()"
+    command = [sys.executable, "-c", program, *words]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def mlspec(folder: Path, *words: str, code: Path = ROOT, **variables: str) -> str:
+    """Return what a run said; anything but success is a failure."""
+    ended = start(folder, words, code, variables)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
 
 def is_short(folder: Path, *words: str, code: Path = ROOT, **variables: str) -> bool:
-    """Say whether a run is answered from its receipt: then it never gets to import the command line."""
-    blocked = "import sys; sys.modules['mlspec.cli'] = None; from mlspec.__main__ import main; sys.argv[0] = 'mlspec'; main()"
-    environment = {name: value for name, value in os.environ.items() if name != "RECEIPT_TOKEN"}
-    environment |= {"PYTHONPATH": str(code), "PYTHONDONTWRITEBYTECODE": "1", **variables}
-    ended = subprocess.run(
-        [sys.executable, "-c", blocked, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    """Say whether a run is answered from its receipt: then it can do without the command line."""
+    ended = start(folder, words, code, variables, before="sys.modules['mlspec.cli'] = None")
     assert ended.returncode == 0 or "mlspec.cli" in ended.stderr, ended.stderr
     return ended.returncode == 0
 
@@ -180,6 +180,7 @@ def test_mlspec_itself_counts(project: Path, tmp_path_factory: pytest.TempPathFa
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "pyproject.toml").touch()
     settle()
+    assert not is_short(project, "run", "spec/spec.yaml", code=copy, RECEIPT_TOKEN="a")  # the receipt is that of another copy
     mlspec(project, "run", "spec/spec.yaml", code=copy, RECEIPT_TOKEN="a")
     assert is_short(project, "run", "spec/spec.yaml", code=copy, RECEIPT_TOKEN="a")
     with (copy / "mlspec/runtime/train.py").open("a") as file:

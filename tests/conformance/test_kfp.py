@@ -26,13 +26,15 @@ import json
 import time
 from pathlib import Path
 
+from params import NOTHING
+
 
 def note(inputs, outputs, **params):
     """Write down what was given."""
     text = json.dumps({"params": params, "inputs": {name: Path(place).read_text() for name, place in inputs.items()}}, sort_keys=True)
     for place in outputs.values():
         Path(place).write_text(text)
-    return {"letters": len(text), "nothing": None}
+    return {"letters": len(text), "nothing": NOTHING}
 
 
 def second_try(inputs, outputs, tries):
@@ -68,6 +70,7 @@ def measured(inputs, outputs, value):
         Path(outputs[name]).write_text(json.dumps(told))
     return {"score": value}
 '''
+OWN = {"pipeline.py": MINE, "params.py": "NOTHING = None\n"}  # the names of our own modules, on purpose
 OUT = (Port("out", Artifact.FILE),)
 
 
@@ -94,8 +97,7 @@ def call(step_id: str, function: str = "note", *, params: Mapping[str, Any] | No
 
 
 def of(*steps: Step, **fields: Any) -> Pipeline:
-    # The user's module has the name of ours on purpose.
-    return Pipeline(**{"name": "conform", "description": "", "steps": steps, "code": {"pipeline.py": MINE}, **fields})
+    return Pipeline(**{"name": "conform", "description": "", "steps": steps, "code": OWN, **fields})
 
 
 class Ran:
@@ -258,10 +260,15 @@ def test_faults_retries_limits_and_awkward_values(tmp_path: Path) -> None:
         assert set(ran.metadata("json", key)) == {"letters"}
 
 
-def test_a_pipeline_that_was_edited_and_not_compiled_is_not_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [("params.py", '"n": 1', '"n": 2'), ("pipeline.py", "params=text(params.ONE)", 'params=text(params.ONE).replace("1", "2")')],
+)
+def test_a_pipeline_that_was_edited_and_not_compiled_is_not_run(tmp_path: Path, file: str, before: str, after: str) -> None:
     kubeflow.emit(of(call("one", params={"n": 1}))).write(tmp_path)
-    source = tmp_path / "pipeline.py"
-    source.write_text(source.read_text().replace('"n": 1', '"n": 2'))
+    source = tmp_path / file
+    assert before in source.read_text()
+    source.write_text(source.read_text().replace(before, after))
     with pytest.raises(Problem, match="exit code 2"):
         execute(tmp_path, workspace=tmp_path / "w", data_root=tmp_path, registry_root=tmp_path)
     subprocess.run([sys.executable, "pipeline.py"], cwd=tmp_path, check=True)

@@ -1,0 +1,41 @@
+"""Measure all that is promised, and print one JSON: `python -m benchmarks [ROWS]`. Exit code 1 where a promise is not kept.
+
+ROWS is the size of the table for ingest, validate and split: ten million unless another number is given, 0 to leave it out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from typing import Any
+
+from benchmarks import data_10m, overhead, trivial_steps
+from benchmarks.measure import ENVIRONMENT
+
+
+def table(rows: int) -> dict[str, Any]:
+    """Run the benchmark of the data steps."""
+    command = [sys.executable, data_10m.__file__, "--rows", str(rows)]
+    told = subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return dict(json.loads(told))
+
+
+def main() -> int:
+    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000_000
+    told: dict[str, Any] = {
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
+    }
+    told["trivial_steps"] = trivial_steps.main()
+    told["overhead"] = overhead.main()
+    if rows:
+        told["data"] = table(rows)
+    print(json.dumps(told, indent=1))
+    promises = [one for part in told.values() for one in part.get("promises", ())]
+    return int(not all(one["kept"] for one in promises))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
