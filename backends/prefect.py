@@ -146,9 +146,9 @@ def _step(pipeline: Pipeline, step: Step, names: _Names) -> dict[str, Any]:
         "future": names.futures[step.id],
         "constant": step.id.upper(),
         "short": _fits(f'    cache_policy=ContentKey(op="{step.op.name}", params=params.{step.id}),'),
-        "summary": _summary(step),
-        "origin": f"From the spec's {', '.join(_routes(step))}.",
-        "routes": _routes(step),
+        "summary": step.summary,
+        "origin": f"From the spec's {', '.join(step.asked_by)}.",
+        "routes": step.asked_by,
         "needs": step.needs,
         "limits": _limits(step),
         "bindings": bindings,
@@ -267,7 +267,7 @@ def _trace(pipeline: Pipeline) -> dict[str, Any]:
         step.id: {
             "op": step.op.name,
             "stage": step.stage.value,
-            "routes": _routes(step),
+            "routes": step.asked_by,
             "needs": list(step.needs),
             "outputs": [port.name for port in step.output_ports],
         }
@@ -299,16 +299,6 @@ def _parameter(name: str, default: str, summary: str) -> dict[str, Any]:
         "flag": f"--{name.replace('_', '-')}",
         "help": summary.replace("%", "%%"),
     }
-
-
-def _summary(step: Step) -> str:
-    if step.op.open:
-        return f"{step.op.summary.rstrip('.')}, {step.params.get('entrypoint', step.id)}."
-    return step.op.summary
-
-
-def _routes(step: Step) -> list[str]:
-    return [dotted(route) or "spec" for route in step.routes]
 
 
 def _limits(step: Step) -> str:

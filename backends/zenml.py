@@ -200,9 +200,9 @@ def _step(pipeline: Pipeline, step: Step, names: _Names) -> dict[str, Any]:
         "function": names.functions[step.id],
         "constant": step.id.upper(),
         "argument": _take("params", used),
-        "summary": _summary(step),
-        "origin": f"From the spec's {', '.join(_routes(step))}.",
-        "routes": _routes(step),
+        "summary": step.summary,
+        "origin": f"From the spec's {', '.join(step.asked_by)}.",
+        "routes": step.asked_by,
         "needs": step.needs,
         # what a step reads at a place that is chosen when a run starts, no cache key can know
         "cached": step.op.name not in OUTSIDE and not step.bindings,
@@ -234,16 +234,6 @@ def _resources(asked: Resources) -> list[tuple[str, Any]]:
     return told
 
 
-def _summary(step: Step) -> str:
-    if step.op.open:
-        return f"{step.op.summary.rstrip('.')}, {step.params.get('entrypoint', step.id)}."
-    return step.op.summary
-
-
-def _routes(step: Step) -> list[str]:
-    return [dotted(route) or "spec" for route in step.routes]
-
-
 def _parameter(one: Parameter) -> dict[str, Any]:
     if one.name in TAKEN:
         raise Problem(
@@ -271,7 +261,7 @@ def _trace(pipeline: Pipeline) -> dict[str, Any]:
     return {
         "pipeline": pipeline.name,
         "steps": [
-            {"id": step.id, "op": step.op.name, "stage": step.stage.value, "routes": _routes(step), "needs": list(step.needs)}
+            {"id": step.id, "op": step.op.name, "stage": step.stage.value, "routes": step.asked_by, "needs": list(step.needs)}
             for step in pipeline.steps
         ],
     }

@@ -10,7 +10,7 @@ from enum import StrEnum
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from mlspec.diagnostic import Route
+from mlspec.diagnostic import Route, dotted
 
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -124,6 +124,16 @@ class Step:
     def needs(self) -> tuple[str, ...]:
         """The ids of the steps that must finish first, sorted."""
         return tuple(sorted({ref.step for ref in self.inputs.values()} | set(self.after)))
+
+    @property
+    def summary(self) -> str:
+        """What the step does, in a sentence."""
+        return f"{self.op.summary.rstrip('.')}, {self.params.get('entrypoint', self.id)}." if self.op.open else self.op.summary
+
+    @property
+    def asked_by(self) -> list[str]:
+        """The spec's routes that asked for the step, as people write them."""
+        return [dotted(route) or "spec" for route in self.routes]
 
     def output(self, name: str) -> Port:
         return next(port for port in self.output_ports if port.name == name)
