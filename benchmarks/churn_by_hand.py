@@ -423,18 +423,20 @@ def tables(found: dict[str, Any]) -> list[tuple[str, list[str], list[list[Any]]]
         for name, one in told["slices"].items()
         for metric, value in one["metrics"].items()
     ]
-    columns = [
-        [one.get(key, "") for key in ("name", "type", "missing", "distinct", "min", "median", "max")] for one in found["profile"]
-    ]
+    keys = ["name", "type", "missing", "distinct", "min", "median", "max"]
+    columns = [[one.get(key, "") for key in keys] for one in found["profile"]]
+    folds = [[name, ", ".join(f"{value:.3f}" for value in values)] for name, values in found["folds"].items()]
+    checks = [[one["check"], one["failing"], one["allowed"]] for one in found["checks"]]
+    splits = [[name, one["rows"], one["positive"]] for name, one in found["splits"]["splits"].items()]
     return [
         ("Scores", ["metric", "test", "interval", "baseline", *SPLITS], scores),
         ("Slices", ["slice", "rows", "metric", "value", "interval"], parts),
         ("Importance", ["column", "loss", "spread"], [list(one) for one in found["importance"]]),
-        ("Folds", ["metric", "values"], [[name, ", ".join(f"{value:.3f}" for value in values)] for name, values in found["folds"].items()]),
-        ("Columns", ["column", "type", "missing", "distinct", "min", "median", "max"], columns),
-        ("Checks", ["check", "failing", "allowed"], [[one["check"], one["failing"], one["allowed"]] for one in found["checks"]]),
-        ("Splits", ["split", "rows", "positive"], [[name, one["rows"], one["positive"]] for name, one in found["splits"]["splits"].items()]),
-    ]  # fmt: skip
+        ("Folds", ["metric", "values"], folds),
+        ("Columns", keys, columns),
+        ("Checks", ["check", "failing", "allowed"], checks),
+        ("Splits", ["split", "rows", "positive"], splits),
+    ]
 
 
 def main(data: Path, out: Path) -> None:

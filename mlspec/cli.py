@@ -242,6 +242,14 @@ def _warned(opened: Opened) -> str:
     return display.text(opened.diagnostics, opened.layered.texts) + "\n" if opened.diagnostics else ""
 
 
+def _met(shown: dict[str, Path]) -> str:
+    """Say how many of the requirements were met, from the decision that a run shows."""
+    if "decision.json" not in shown:
+        return ""
+    verdicts = [one["verdict"] for one in json.loads(shown["decision.json"].read_text(encoding="utf-8"))["requirements"]]
+    return f"  {'met':<9} {verdicts.count('pass')} of {len(verdicts)} requirements\n"
+
+
 def _closing(name: str, told: Any, *, again: bool = False) -> str:
     result = told.result
     ran = len(result.ran())
@@ -268,7 +276,7 @@ def _closing(name: str, told: Any, *, again: bool = False) -> str:
         )
         if file in told.shown
     ]
-    return first + f"  {'folder':<9} {told.folder}\n" + "".join(shown)
+    return first + _met(told.shown) + f"  {'folder':<9} {told.folder}\n" + "".join(shown)
 
 
 def _run_on(opened: Opened, pipeline: Any, backend: str, runs: Path, as_json: bool) -> int:
@@ -288,6 +296,7 @@ def _run_on(opened: Opened, pipeline: Any, backend: str, runs: Path, as_json: bo
         failed = [name for name, state in outcome.steps.items() if state == "failed"]
         ended = f"FAILED at {', '.join(failed)}" if failed else outcome.state
         click.echo(f"{pipeline.name} on {backend}: {ended}")
+        click.echo(_met(dict(told.shown)), nl=False)
         click.echo(f"  {'folder':<9} {told.folder}")
         for label, file in (
             ("metrics", "metrics.json"),

@@ -43,14 +43,14 @@ class Store:
             told = json.loads((self.root / "steps" / f"{key}.json").read_bytes())
         except (FileNotFoundError, json.JSONDecodeError):
             return None
-        record = Record(key, told["outputs"], told["facts"], told["parts"])
+        record = Record(key, told["outputs"], dict(told["facts"]), told["parts"])
         return record if all(self.object(one).exists() for one in record.outputs.values()) else None
 
     def keep(self, key: str, made: Mapping[str, Path], facts: Mapping[str, Any], parts: Mapping[str, Any]) -> Record:
         """Move a step's outputs into the store, then write its record: the record never names what is not there."""
         outputs = {name: self._adopt(path) for name, path in made.items()}
         record = Record(key, outputs, dict(facts), dict(parts))
-        told = {"outputs": outputs, "facts": record.facts, "parts": record.parts}
+        told = {"outputs": outputs, "facts": list(record.facts.items()), "parts": record.parts}
         write_text(self.root / "steps" / f"{key}.json", json.dumps(told, sort_keys=True, allow_nan=False))
         return record
 

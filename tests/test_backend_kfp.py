@@ -48,7 +48,7 @@ def awkward() -> Pipeline:
         for name in ("class", "params", "json", "runtime", "facts", "open", "data_root", "x_", "_y", "_1Z", "__")
     )
     return Pipeline(
-        name="Très awkward: {{ 1 }}",
+        name="Très awkward: {{ 1 }}, and a name that fills up all the letters an image may have",
         description="",
         parameters=(Parameter("data_root", ".", "where"), Parameter("train", "a\nb", "# what")),
         steps=(
@@ -56,7 +56,7 @@ def awkward() -> Pipeline:
             step("class", gives=words, resources=Resources(0.5, 4 * 2**30, "nvidia.com/gpu"), after=("json",)),
             step("open", takes=words, gives=words, inputs={port.name: Ref("class", port.name) for port in words}, resources=Resources(2, 1_000_001)),
             step("a_b", takes=every, inputs={port.name: Ref("json", port.name) for port in every}, resources=Resources(memory=2**10 * 3)),
-            step("a__b", resources=Resources(cpu=1.25, memory=2**20)),
+            step("a__b", resources=Resources(cpu=1.25, memory=2**20, accelerator="example.com/" + "long-" * 15)),
             step("train", gives=(Port("out", Artifact.FILE),), params={}),
             step("train_task", takes=(Port("in", Artifact.FILE),), inputs={"in": Ref("train", "out")}, after=("a__b", "a_b", "train")),
             step("pipeline"),

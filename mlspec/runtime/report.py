@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -96,13 +98,28 @@ def _environment() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(_templates()), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_templates()),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        bytecode_cache=_compiled(),
     )
     environment.filters.update(
         number=number, percent=percent, clip=_clip, shown=_shown, gained=_gained, breakable=_breakable, ticked=_ticked
     )
     environment.globals.update(span=span)
     return environment
+
+
+def _compiled() -> Any:
+    """Return where compiled templates are kept, as Python keeps compiled modules; None where nothing may be written there."""
+    from jinja2 import FileSystemBytecodeCache
+
+    place = Path(__file__).parent / "__pycache__"
+    if sys.dont_write_bytecode or not os.access(place, os.W_OK):
+        return None
+    return FileSystemBytecodeCache(str(place), "%s.jinja")
 
 
 def _templates() -> Path:

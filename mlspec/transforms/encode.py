@@ -44,22 +44,25 @@ class Encode(Transform):
         if self.with_ == "ordinal":
             coded = Parts([self._coded(frame.select(name), context.values.get(name)) for name in frame.columns])
             return coded, coded.transform(frame)
-        encoder = self._one_hot() if self.with_ == "one_hot" else _target(context)
+        encoder = self._one_hot(frame) if self.with_ == "one_hot" else _target(context)
         made = encoder.fit_transform(matrix(frame), target)
         names, truth = told_apart(encoder.get_feature_names_out(frame.columns)), self.with_ == "one_hot"
         return Matrix(frame.columns, encoder, names, truth), framed(made, names, truth=truth)
 
-    def _one_hot(self) -> Any:
+    def _one_hot(self, frame: pl.DataFrame) -> Any:
         """A value unseen in training counts as rare; where training had no rare values, none of the columns is set."""
         import numpy as np
         from sklearn.preprocessing import OneHotEncoder
 
+        # scikit-learn counts Python objects one by one, which takes longer than all the rest of a fit: count first (measured)
+        counts = [frame[name].value_counts(sort=False)["count"] for name in frame.columns]
+        rare = any(len(one) > self.max_categories or (one < self.min_frequency).any() for one in counts)
         return OneHotEncoder(
             sparse_output=False,
             dtype=np.bool_,
             handle_unknown="infrequent_if_exist",
-            min_frequency=self.min_frequency,
-            max_categories=self.max_categories,
+            min_frequency=self.min_frequency if rare else None,
+            max_categories=self.max_categories if rare else None,
             feature_name_combiner=column_name,
         )
 

@@ -62,7 +62,7 @@ class Log(io.TextIOBase):
 
 
 def is_current():
-    """Say whether pipeline.yaml is what pipeline.py compiles to, whatever the image and kfp's version."""
+    """Say whether pipeline.yaml is what pipeline.py and params.py compile to, whatever the image and kfp's version."""
     import yaml
     from google.protobuf import json_format
 
@@ -130,7 +130,7 @@ def main():
     }
     (workspace / "tmp").mkdir(parents=True, exist_ok=True)
     path = [str(HERE / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    # PYTHONSAFEPATH: a module of yours may be called `pipeline` too.
+    # PYTHONSAFEPATH: a module of yours may be called `pipeline` or `params` too.
     os.environ.update(
         TMPDIR=str(workspace / "tmp"),
         PYTHONPATH=os.pathsep.join(path),
@@ -138,7 +138,9 @@ def main():
     )
     warnings.simplefilter("ignore")  # that limits of cpu and memory mean nothing here
     if not is_current():
-        print("pipeline.yaml is not what pipeline.py gives: run `python pipeline.py`")
+        print(
+            "pipeline.yaml is not what pipeline.py and params.py give: run `python pipeline.py`"
+        )
         sys.exit(2)
     arguments = {
         name: str(roots[name]) for name in TRACE["parameters"] if name in roots

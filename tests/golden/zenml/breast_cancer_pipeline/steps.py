@@ -10,7 +10,11 @@ from zenml import ArtifactConfig, step
 from zenml.config.cache_policy import CachePolicy
 from zenml.enums import ArtifactType
 
-from breast_cancer_pipeline.files import File, code_version, perform
+from breast_cancer_pipeline.files import (
+    File,
+    code_version,
+    perform,
+)
 
 CACHE = CachePolicy(cache_func=code_version)
 
