@@ -2,9 +2,9 @@
 
     python -m benchmarks.overhead
 
-What the script does and leaves out stands in `churn_by_hand.py`. It holds BLAS to one thread, as mlspec does: with two, the
-threads wait for each other at full speed, and the script, which is then what most people would write, costs as much as mlspec.
-Both are measured; the promise is about the cheaper one.
+What the script does and leaves out stands in `churn_by_hand.py`. It holds BLAS to one thread, as mlspec does: without that, as
+most people would write it, threads wait for each other at full speed, and it costs a quarter to a half more. Both are measured;
+the promise is about the cheaper one.
 """
 
 from __future__ import annotations

@@ -28,18 +28,15 @@ def main() -> None:
 
 
 def _leave(code: int) -> None:
-    """End the process at once, after what was registered for its end: freeing each object first takes a tenth of a run."""
-    if "threading" in sys.modules:
-        import threading
+    """End the process as Python does, threads and what was registered for the end first, but without freeing each object.
 
-        for thread in threading.enumerate():
-            if thread is not threading.current_thread() and not thread.daemon:
-                thread.join()
-    if "atexit" in sys.modules:
-        import atexit
-
-        atexit._run_exitfuncs()
+    Freeing takes a tenth of a run (measured); mypy ends in this way, too.
+    """
     try:
+        if "threading" in sys.modules:
+            sys.modules["threading"]._shutdown()  # waits for threads, and tells executors that nobody shut down to end theirs
+        if "atexit" in sys.modules:
+            sys.modules["atexit"]._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:

@@ -89,7 +89,7 @@ def load(name: str) -> Backend:
 
 
 def execute(project: Path, *, workspace: Path, data_root: Path, registry_root: Path, python: str = sys.executable) -> Outcome:
-    """Run an emitted project's `run.py` with an interpreter and read how it ended. What the project says goes to standard error."""
+    """Run an emitted project's `run.py` with an interpreter and read how it ended; what it says goes to standard error."""
     command = [
         python,
         "run.py",

@@ -15,7 +15,7 @@ _WORDS: dict[str, Any] = {
 }
 _NUMERIC = frozenset("+-.0123456789")
 _DECIMAL = frozenset("+-.0123456789eE")
-_OLD_BOOLEANS = {  # https://yaml.org/type/bool.html, less what 1.2 still reads, and y and n, which few readers of 1.1 take for booleans
+_OLD_BOOLEANS = {  # https://yaml.org/type/bool.html, less what 1.2 still reads, and y and n, which few readers of 1.1 obey
     word: meaning
     for low, meaning in (("yes", "true"), ("on", "true"), ("no", "false"), ("off", "false"))
     for word in {low, low.capitalize(), low.upper()}

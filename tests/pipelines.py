@@ -17,7 +17,16 @@ PARAMETERS = (
 def breast_cancer(target: float = 0.9, metric: str = "roc_auc", **options: Any) -> Pipeline:
     """scikit-learn's breast cancer data through every op; the gate passes at 0.9 and cannot at 1.1. `options` go to Pipeline."""
     route = ("requirements", "metrics", 0, "target")
-    requirement = {"id": metric, "kind": "metric", "metric": metric, "op": ">=", "value": target, "route": list(route), "supports": None, "primary": True}
+    requirement = {
+        "id": metric,
+        "kind": "metric",
+        "metric": metric,
+        "op": ">=",
+        "value": target,
+        "route": list(route),
+        "supports": None,
+        "primary": True,
+    }
     columns: dict[str, Any] = {"target": {"role": "target", "type": "category"}}
     model = {"kind": "sklearn.logistic_regression", "params": {}}
     dummy = {"kind": "sklearn.dummy", "params": {}}

@@ -174,9 +174,7 @@ def test_numbers_that_are_too_large(text: str) -> None:
     assert cut(document, document.problems[0].span) == text
 
 
-@pytest.mark.parametrize(
-    "word", ["yes", "Yes", "YES", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF"]
-)
+@pytest.mark.parametrize("word", ["yes", "Yes", "YES", "no", "No", "NO", "on", "On", "ON", "off", "Off", "OFF"])
 @BOTH
 def test_old_booleans_stay_text_and_warn(word: str, pure: bool) -> None:
     document = parse(f"{word}: {word}\nlist: ['{word}', {word}]", "x", pure=pure)

@@ -32,13 +32,33 @@ FLOORS = [
     {"__main__"},
 ]  # fmt: skip
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
-HEAVY = {"numpy", "pandas", "polars", "sklearn", "scipy", "joblib", "matplotlib", "torch", "tensorflow", "openvino", "onnx", "kfp", "prefect", "zenml", "jinja2", "rich"}
+HEAVY = {
+    "numpy",
+    "pandas",
+    "polars",
+    "sklearn",
+    "scipy",
+    "joblib",
+    "matplotlib",
+    "torch",
+    "tensorflow",
+    "openvino",
+    "onnx",
+    "kfp",
+    "prefect",
+    "zenml",
+    "jinja2",
+    "rich",
+}
 
 
 def modules() -> Iterator[tuple[str, Path]]:
     for folder in ("mlspec", "backends"):
         for file in sorted((ROOT / folder).rglob("*.py")):
-            yield ".".join(("mlspec", *file.relative_to(ROOT if folder == "backends" else ROOT / "mlspec").with_suffix("").parts)), file
+            yield (
+                ".".join(("mlspec", *file.relative_to(ROOT if folder == "backends" else ROOT / "mlspec").with_suffix("").parts)),
+                file,
+            )
 
 
 def imports(file: Path, *, top_only: bool) -> Iterator[str]:
@@ -88,12 +108,20 @@ def test_doors_that_stay_shut(name: str, file: Path) -> None:
     if here not in ("backends",):
         assert not [one for one in everything if one.startswith("mlspec.backends.")], f"{name} imports a backend by name"
     if here == "backends":
-        assert inside <= {"ir", "ops", "bundle", "render", "diagnostic", "backends"}, f"{name} sees more than a pipeline: {inside}"
+        assert inside <= {"ir", "ops", "bundle", "render", "diagnostic", "backends"}, (
+            f"{name} sees more than a pipeline: {inside}"
+        )
     if here == "runtime":
-        assert not inside & {"render", "lint", "backends", "backend", "cli", "spec", "document", "rules", "build"}, f"{name}: {inside}"
+        assert not inside & {"render", "lint", "backends", "backend", "cli", "spec", "document", "rules", "build"}, (
+            f"{name}: {inside}"
+        )
     if here == "ir":
         assert "pydantic" not in {one.split(".")[0] for one in everything}
-    if name not in ("mlspec.cli", "mlspec.__main__", "mlspec.runtime.child"):  # the child hands on what a step of the user's prints
+    if name not in (
+        "mlspec.cli",
+        "mlspec.__main__",
+        "mlspec.runtime.child",
+    ):  # the child hands on what a step of the user's prints
         calls = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
         printed = [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id == "print"]
         assert not printed, f"{name} prints on lines {printed}"
@@ -104,6 +132,8 @@ def test_lint_is_light(tmp_path: Path) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "mlspec", "lint", str(ROOT / "specs" / "churn.yaml")]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    imported = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in ended.stderr.splitlines() if line.startswith("import time:")}
+    imported = {
+        line.rsplit("|", 1)[1].strip().split(".")[0] for line in ended.stderr.splitlines() if line.startswith("import time:")
+    }
     assert "pydantic" in imported  # else the test looks at nothing
     assert not imported & HEAVY

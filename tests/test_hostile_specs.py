@@ -23,7 +23,13 @@ Route = tuple[str | int, ...]
 
 STEPS = {
     "prepare": {"entrypoint": "work:prepare", "outputs": {"table": "table"}, "params": {"words": "text", "list": ["text"]}},
-    "after": {"entrypoint": "work:after", "inputs": {"rows": "split.train"}, "after": ["prepare"], "retries": 1, "timeout": "5 s"},
+    "after": {
+        "entrypoint": "work:after",
+        "inputs": {"rows": "split.train"},
+        "after": ["prepare"],
+        "retries": 1,
+        "timeout": "5 s",
+    },
 }
 
 
@@ -32,7 +38,8 @@ def specs() -> tuple[dict[str, Any], ...]:
     """The gallery and the whole language, each with steps of its own."""
     files = [*sorted((ROOT / "specs").glob("*.yaml")), *sorted((Path(__file__).parent / "data" / "spec").glob("whole*.yaml"))]
     return tuple(
-        {name: part for name, part in load(file).data.items() if name not in ("extends", "environments")} | {"steps": STEPS} for file in files
+        {name: part for name, part in load(file).data.items() if name not in ("extends", "environments")} | {"steps": STEPS}
+        for file in files
     )
 
 
@@ -69,7 +76,9 @@ def free(index: int) -> tuple[Route, ...]:
     """The routes whose text is free: the language takes what it cannot have foreseen there."""
     spec = specs()[index]
     probes = ("{{ x }}", 'a "quoted" \\ word', "\n- x: y", "日本語 # x")
-    return tuple(route for route in texts(spec) if all(pipeline_of(replaced(spec, {route: probe})) is not None for probe in probes))
+    return tuple(
+        route for route in texts(spec) if all(pipeline_of(replaced(spec, {route: probe})) is not None for probe in probes)
+    )
 
 
 def test_many_fields_take_free_text() -> None:

@@ -28,7 +28,9 @@ for name in ("kfp", "prefect", "zenml"):
 
 def run(*words: str | Path, cwd: Path, **environment: str) -> str:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    ended = subprocess.run([str(word) for word in words], cwd=cwd, capture_output=True, text=True, check=False, env=clean | environment)
+    ended = subprocess.run(
+        [str(word) for word in words], cwd=cwd, capture_output=True, text=True, check=False, env=clean | environment
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 
@@ -37,7 +39,9 @@ def run(*words: str | Path, cwd: Path, **environment: str) -> str:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What git would give: the tracked files and those that it does not ignore."""
     target = tmp_path_factory.mktemp("checkout")
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
+    ).stdout
     for name in listed.splitlines():
         if (ROOT / name).is_file() and not name.startswith("specs/data"):
             (target / name).parent.mkdir(parents=True, exist_ok=True)

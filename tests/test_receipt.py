@@ -296,3 +296,29 @@ def test_a_change_around_a_model_takes_the_long_way(learned: Path, tmp_path: Pat
     with paths[change].open("a") as file:
         file.write(" ")
     assert not is_short(top, "run", "spec.yaml")
+
+
+def test_the_end_of_the_process_is_not_cut_short(tmp_path: Path) -> None:
+    """Threads that a step leaves end, and what it registers for the end runs, though objects are not freed one by one."""
+    (tmp_path / "work.py").write_text(
+        "import atexit, threading, time\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from pathlib import Path\n"
+        "def late():\n"
+        "    time.sleep(0.5)\n"
+        "    Path('thread.txt').touch()\n"
+        "def first(inputs, outputs):\n"
+        "    outputs['number'].write_text('1')\n"
+        "    ThreadPoolExecutor(2).submit(print, 'idle ever after')\n"
+        "    threading.Thread(target=late).start()\n"
+        "    atexit.register(Path('atexit.txt').touch)\n"
+    )
+    spec = {
+        "mlspec": 1,
+        "project": {"name": "ending"},
+        "steps": {"one": {"entrypoint": "work:first", "outputs": {"number": "file"}}},
+    }
+    (tmp_path / "spec.yaml").write_text(json.dumps(spec))
+    assert "succeeded" in mlspec(tmp_path, "run", "spec.yaml")
+    assert (tmp_path / "thread.txt").exists()
+    assert (tmp_path / "atexit.txt").exists()

@@ -177,7 +177,12 @@ def test_logs_are_per_step(tmp_path: Path) -> None:
 @pytest.mark.parametrize("victim", ["a", "b", "c", "d"])
 def test_killed_at_each_step_and_resumed(tmp_path: Path, victim: str) -> None:
     """SIGKILL inside each step in turn: what was finished is not run again, and the result is that of a run left alone."""
-    chain: dict[str, dict[str, object]] = {"a": {"function": "kill_self"}, "b": {"needs": ["a"]}, "c": {"needs": ["b"]}, "d": {"needs": ["c"]}}
+    chain: dict[str, dict[str, object]] = {
+        "a": {"function": "kill_self"},
+        "b": {"needs": ["a"]},
+        "c": {"needs": ["b"]},
+        "d": {"needs": ["c"]},
+    }
     for name, step in chain.items():
         if name == victim:
             step["function"] = "kill_self"
@@ -200,10 +205,14 @@ def test_killed_at_each_step_and_resumed(tmp_path: Path, victim: str) -> None:
 
 def test_killed_from_outside_at_any_moment(tmp_path: Path) -> None:
     """Kills spread over a run: the store never names what is not there, and the end is the same."""
-    steps: dict[str, dict[str, object]] = {f"s{i}": {"needs": [f"s{i - 1}"], "params": {"wait": 0.05}} if i else {} for i in range(6)}
+    steps: dict[str, dict[str, object]] = {
+        f"s{i}": {"needs": [f"s{i - 1}"], "params": {"wait": 0.05}} if i else {} for i in range(6)
+    }
     spec = project(tmp_path, steps)
     for delay in (0.15, 0.3, 0.4, 0.5, 0.6):
-        process = subprocess.Popen([sys.executable, "-m", "mlspec", "run", spec.name, "--json"], cwd=tmp_path, stdout=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlspec", "run", spec.name, "--json"], cwd=tmp_path, stdout=subprocess.PIPE
+        )
         time.sleep(delay)
         process.kill()
         process.wait()
@@ -218,7 +227,9 @@ def test_killed_from_outside_at_any_moment(tmp_path: Path) -> None:
 
 def test_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:
     spec = project(tmp_path, {"a": {}, "slow": {"needs": ["a"], "params": {"wait": 30}}})
-    process = subprocess.Popen([sys.executable, "-m", "mlspec", "run", spec.name], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlspec", "run", spec.name], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 30
     while not (tmp_path / "ran.txt").exists() or "slow" not in (tmp_path / "ran.txt").read_text():
         assert time.monotonic() < deadline

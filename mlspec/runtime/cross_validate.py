@@ -18,6 +18,7 @@ from mlspec.runtime.folds import folds
 from mlspec.runtime.labels import target
 
 
+@fitting.one_blas_thread()  # held once: to look for the libraries anew takes as long as to score a model
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping[str, Any]) -> dict[str, Any]:
     """Write `report` (JSON): for each metric its value on every held-back fold, their mean and sample standard deviation.
 

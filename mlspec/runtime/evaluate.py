@@ -27,6 +27,7 @@ Array = NDArray[Any]
 SPLITS = ("train", "dev", "test")
 
 
+@one_blas_thread()  # held once: to look for the libraries anew takes as long as to score a model
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping[str, Any]) -> dict[str, Any]:
     """Write metrics, predictions and curves; return the number of test rows and each test metric that is a number.
 

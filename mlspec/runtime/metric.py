@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn import metrics as sk
 
 from mlspec import metrics
@@ -298,13 +299,12 @@ def _roc_auc(answers: Answers) -> float:
 def _ranked_rightly(positive: Array, score: Array) -> float:
     """Return the share of pairs of a positive and a negative row in which the positive one scores higher, a tie being half.
 
-    It is what `sklearn.metrics.roc_auc_score` gives, which takes twenty times as long for a thousand rows (measured): shuffling
-    columns asks for it a hundred times.
+    It is what `sklearn.metrics.roc_auc_score` gives, from ranks (the U statistic of Mann and Whitney), which takes a twentieth of
+    the time for a thousand rows (measured): shuffling columns asks for it a hundred times.
     """
-    _, place = np.unique(score, return_inverse=True)
-    hits = np.bincount(place, weights=positive)
-    misses = np.bincount(place) - hits
-    return float(hits @ (np.cumsum(misses) - misses / 2) / (hits.sum() * misses.sum()))
+    ranks, hits = rankdata(score), int(positive.sum())
+    above = float(ranks[positive].sum()) - hits * (hits + 1) / 2
+    return above / (hits * (len(positive) - hits))
 
 
 def _average_precision(answers: Answers) -> float:

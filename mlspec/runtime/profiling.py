@@ -36,7 +36,7 @@ def profile(
     names = table.columns_of(schema.names())
     rows = int(table.stream(data.select(pl.len())).item())
     numbers = [name for name in names if schema[name].is_numeric()]
-    tops = {name: top for name in names if not _is_measured(schema[name]) and (top := _listed(data, name)) is not None}
+    tops = {name: top for name in names if not _is_measured(schema[name]) and (top := _listed(data, name, rows)) is not None}
     found = _summary(data, schema, names, tops, exact=rows <= EXACT_ROWS)
     shapes = _shapes(data, numbers, found, rows)
     described = []
@@ -93,10 +93,10 @@ def _histogram(values: Any, low: float, high: float) -> dict[str, Any]:
     return {"edges": edges, "counts": np.bincount(bins, minlength=len(edges) - 1).tolist()}
 
 
-def _listed(data: pl.LazyFrame, name: str) -> pl.DataFrame | None:
+def _listed(data: pl.LazyFrame, name: str, rows: int) -> pl.DataFrame | None:
     """Return how often each value occurs; None for a column with so many values that a list would say nothing."""
     first = data.select(pl.col(name)).head(_LOOKED_AT).unique()
-    return counts(data, name) if table.stream(first).height <= _LISTED else None
+    return counts(data, name) if rows <= _LISTED or table.stream(first).height <= _LISTED else None
 
 
 def counts(data: pl.LazyFrame, name: str) -> pl.DataFrame:

@@ -21,7 +21,10 @@ os.execv(sys.argv[1], sys.argv[1:])
 @functools.cache
 def can_isolate() -> bool:
     """Whether this machine lets us make a network namespace (Linux does, macOS does not)."""
-    return bool(shutil.which("unshare")) and subprocess.run(["unshare", "-rn", "true"], check=False, capture_output=True).returncode == 0
+    return (
+        bool(shutil.which("unshare"))
+        and subprocess.run(["unshare", "-rn", "true"], check=False, capture_output=True).returncode == 0
+    )
 
 
 def offline(words: Sequence[str | Path]) -> list[str]:

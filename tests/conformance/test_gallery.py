@@ -37,7 +37,9 @@ class Ran:
 
 def mlspec(folder: Path, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     clean = {"PATH": os.environ["PATH"], "HOME": str(folder)} | (env or {})
-    return subprocess.run([sys.executable, "-m", "mlspec", *words], cwd=folder, capture_output=True, text=True, check=False, env=clean)
+    return subprocess.run(
+        [sys.executable, "-m", "mlspec", *words], cwd=folder, capture_output=True, text=True, check=False, env=clean
+    )
 
 
 def here(folder: Path, spec: Path, *words: str) -> Ran:
@@ -99,7 +101,6 @@ def test_the_same_everywhere(backend: str, spec: str, folder: Path) -> None:
     assert not different
 
 
-
 NAN = """
 import math
 
@@ -116,7 +117,9 @@ def gated(folder: Path, kind: str) -> tuple[Path, list[str]]:
         assert "0.99999" in text
     if kind == "undefined":
         (folder / "scores.py").write_text(NAN)
-        text = text.replace("requirements:\n  metrics:\n", 'requirements:\n  metrics:\n    - {metric: oddity, target: ">= 0.5"}\n')
+        text = text.replace(
+            "requirements:\n  metrics:\n", 'requirements:\n  metrics:\n    - {metric: oddity, target: ">= 0.5"}\n'
+        )
         text += "evaluation: {metrics: {oddity: {entrypoint: 'scores:undefined', greater_is_better: true}}}\n"
         assert "oddity, target" in text
     (folder / "spec.yaml").write_text(text)
