@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import builtins
-import json
 import math
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,10 +62,6 @@ _USED_IN_STEPS = frozenset(
 ) | {"code_version", "made", "perform", "restored", "step", *dir(builtins)}
 _USED_IN_PIPELINE = frozenset(("ExecutionMode", "Model", "inert", "params", "pipeline", "steps")) | {*dir(builtins)}
 
-
-_VARIABLE = re.compile(r"\$\\*\{")
-"""ZenML fills in ``${NAME}`` in every text it is given; such a text gets a backslash on its way to the step."""
-
 _OF_A_CALL = ("after", "id", "self", "start_after")
 """ZenML's own arguments of a step's call."""
 
@@ -86,7 +80,7 @@ def emit(pipeline: Pipeline) -> Bundle:
     names = _Names(pipeline)
     steps = [_step(pipeline, step, names) for step in pipeline.steps]
     cached, retried, asking = (any(step[name] for step in steps) for name in ("cached", "retries", "resources"))
-    given, inert = any(step["outputs"] for step in steps), any(step["inert"] for step in steps)
+    given = any(step["outputs"] for step in steps)
     shared: dict[str, Any] = {
         "title": pipeline.name or "Pipeline",
         "headline": pipeline.description or pipeline.name or "Pipeline",
@@ -103,8 +97,7 @@ def emit(pipeline: Pipeline) -> Bundle:
         "cached": cached,
         "given": given,
         "configured": [name for name, used in (("ResourceSettings", asking), ("StepRetryConfig", retried)) if used],
-        "used": [name for name, used in (("File", given), ("code_version", cached)) if used] + ["perform"] + ["restored"] * inert,
-        "inert": inert,
+        "used": [name for name, used in (("File", given), ("code_version", cached)) if used] + ["perform", "restored"],
     }
     bundle = Bundle()
     bundle.add("README.md", render.render("zenml/README.md.j2", **shared))
@@ -194,12 +187,13 @@ def _step(pipeline: Pipeline, step: Step, names: _Names) -> dict[str, Any]:
     ]
     retries = 0 if step.op.name == "gate" else step.retries  # a verdict does not change by asking again
     targets = [names.variables[(step.id, port.name)] for port in step.output_ports]
+    argument = _take("params", used)
     return {
         "id": step.id,
         "op": step.op.name,
         "function": names.functions[step.id],
         "constant": step.id.upper(),
-        "argument": _take("params", used),
+        "argument": argument,
         "summary": step.summary,
         "origin": f"From the spec's {', '.join(step.asked_by)}.",
         "routes": step.asked_by,
@@ -217,7 +211,7 @@ def _step(pipeline: Pipeline, step: Step, names: _Names) -> dict[str, Any]:
         "ports": {output["artifact"]: output["port"] for output in outputs},
         "kinds": {port.name: port.artifact.value for port in step.output_ports},
         "params": dict(step.params),
-        "inert": bool(_VARIABLE.search(json.dumps(dict(step.params)))),
+        "long": len(f"        {argument}=inert(params.{step.id}),") > render.WIDTH,
         "targets": targets if any((step.id, port.name) in names.taken for port in step.output_ports) else [],
         "after": list(dict.fromkeys(step.after)),
     }

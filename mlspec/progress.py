@@ -105,7 +105,7 @@ class Live:
                 Text(MARKS[event.state], style=style),
                 Text(name, style="bold" if going else ""),
                 Text(took, style="dim"),
-                Text(words(event)),
+                Text(words(event), no_wrap=True, overflow="ellipsis"),
             )
         return table
 

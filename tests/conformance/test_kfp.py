@@ -182,7 +182,7 @@ def test_a_gate_that_fails(tmp_path: Path, capfd: pytest.CaptureFixture[str]) ->
     assert {"report.page", "decide.decision"} < set(ran.outcome.artifacts)
     assert not {"package.package", "register.entry"} & set(ran.outcome.artifacts)
     assert not (tmp_path / "registry").exists()
-    told = capfd.readouterr().out
+    told = capfd.readouterr().err  # what a project says goes to standard error
     assert "gate: failed" in told
     assert "the requirement is >= 1.1" in told
 

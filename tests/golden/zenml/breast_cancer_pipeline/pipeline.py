@@ -4,6 +4,7 @@ from zenml import Model, pipeline
 from zenml.enums import ExecutionMode
 
 from breast_cancer_pipeline import params, steps
+from breast_cancer_pipeline.files import inert
 
 
 @pipeline(
@@ -30,7 +31,7 @@ def breast_cancer_pipeline(
         ingest_profile,
     ) = steps.ingest(
         data_root=data_root,
-        params=params.INGEST,
+        params=inert(params.INGEST),
     )
     (
         validate_data,
@@ -38,11 +39,11 @@ def breast_cancer_pipeline(
         validate_report,
     ) = steps.validate(
         data=ingest_data,
-        params=params.VALIDATE,
+        params=inert(params.VALIDATE),
     )
     check_data_report = steps.check_data(
         decision=validate_report,
-        params=params.CHECK_DATA,
+        params=inert(params.CHECK_DATA),
     )
     (
         split_train,
@@ -52,28 +53,28 @@ def breast_cancer_pipeline(
     ) = steps.split(
         data=validate_data,
         gate=check_data_report,
-        params=params.SPLIT,
+        params=inert(params.SPLIT),
     )
     (
         featurize_transformer,
         featurize_features,
     ) = steps.featurize(
         train=split_train,
-        params=params.FEATURIZE,
+        params=inert(params.FEATURIZE),
     )
     cross_validate_report = steps.cross_validate(
         train=split_train,
-        params=params.CROSS_VALIDATE,
+        params=inert(params.CROSS_VALIDATE),
     )
     train_model = steps.train(
         features=featurize_features,
         transformer=featurize_transformer,
-        params=params.TRAIN,
+        params=inert(params.TRAIN),
     )
     train_baseline_model = steps.train_baseline(
         features=featurize_features,
         transformer=featurize_transformer,
-        params=params.TRAIN_BASELINE,
+        params=inert(params.TRAIN_BASELINE),
     )
     (
         evaluate_metrics,
@@ -84,7 +85,7 @@ def breast_cancer_pipeline(
         train=split_train,
         dev=split_dev,
         test=split_test,
-        params=params.EVALUATE,
+        params=inert(params.EVALUATE),
     )
     (
         evaluate_baseline_metrics,
@@ -95,12 +96,12 @@ def breast_cancer_pipeline(
         train=split_train,
         dev=split_dev,
         test=split_test,
-        params=params.EVALUATE_BASELINE,
+        params=inert(params.EVALUATE_BASELINE),
     )
     explain_importance = steps.explain(
         model=train_model,
         test=split_test,
-        params=params.EXPLAIN,
+        params=inert(params.EXPLAIN),
     )
     decide_decision = steps.decide(
         metrics=evaluate_metrics,
@@ -108,7 +109,7 @@ def breast_cancer_pipeline(
         validation=validate_report,
         manifest=split_manifest,
         cross_validation=cross_validate_report,
-        params=params.DECIDE,
+        params=inert(params.DECIDE),
     )
     steps.report(
         profile=ingest_profile,
@@ -121,11 +122,11 @@ def breast_cancer_pipeline(
         baseline=evaluate_baseline_metrics,
         cross_validation=cross_validate_report,
         importance=explain_importance,
-        params=params.REPORT,
+        params=inert(params.REPORT),
     )
     gate_report = steps.gate(
         decision=decide_decision,
-        params=params.GATE,
+        params=inert(params.GATE),
     )
     package_package = steps.package(
         model=train_model,
@@ -133,10 +134,10 @@ def breast_cancer_pipeline(
         metrics=evaluate_metrics,
         decision=decide_decision,
         gate=gate_report,
-        params=params.PACKAGE,
+        params=inert(params.PACKAGE),
     )
     steps.register(
         registry_root=registry_root,
         package=package_package,
-        params=params.REGISTER,
+        params=inert(params.REGISTER),
     )

@@ -14,6 +14,7 @@ from breast_cancer_pipeline.files import (
     File,
     code_version,
     perform,
+    restored,
 )
 
 CACHE = CachePolicy(cache_func=code_version)
@@ -54,7 +55,7 @@ def ingest(
             "profile": "report",
         },
         params={
-            **params,
+            **restored(params),
             "data_root": data_root,
         },
     )
@@ -109,7 +110,7 @@ def validate(
             "quarantine": "table",
             "report": "report",
         },
-        params=params,
+        params=restored(params),
     )
     # ZenML reads this line: what it returns must be written out as a tuple
     return (
@@ -145,7 +146,7 @@ def check_data(
         outputs={
             "report": "report",
         },
-        params=params,
+        params=restored(params),
     )
     return made["report"]
 
@@ -205,7 +206,7 @@ def split(
             "test": "table",
             "train": "table",
         },
-        params=params,
+        params=restored(params),
     )
     # ZenML reads this line: what it returns must be written out as a tuple
     return (
@@ -252,7 +253,7 @@ def featurize(
             "features": "table",
             "transformer": "transformer",
         },
-        params=params,
+        params=restored(params),
     )
     # ZenML reads this line: what it returns must be written out as a tuple
     return (
@@ -288,7 +289,7 @@ def cross_validate(
         outputs={
             "report": "report",
         },
-        params=params,
+        params=restored(params),
     )
     return made["report"]
 
@@ -322,7 +323,7 @@ def train(
         outputs={
             "model": "model",
         },
-        params=params,
+        params=restored(params),
     )
     return made["model"]
 
@@ -356,7 +357,7 @@ def train_baseline(
         outputs={
             "model": "model",
         },
-        params=params,
+        params=restored(params),
     )
     return made["model"]
 
@@ -412,7 +413,7 @@ def evaluate(
             "metrics": "metrics",
             "predictions": "table",
         },
-        params=params,
+        params=restored(params),
     )
     # ZenML reads this line: what it returns must be written out as a tuple
     return (
@@ -473,7 +474,7 @@ def evaluate_baseline(
             "metrics": "metrics",
             "predictions": "table",
         },
-        params=params,
+        params=restored(params),
     )
     # ZenML reads this line: what it returns must be written out as a tuple
     return (
@@ -511,7 +512,7 @@ def explain(
         outputs={
             "importance": "report",
         },
-        params=params,
+        params=restored(params),
     )
     return made["importance"]
 
@@ -551,7 +552,7 @@ def decide(
         outputs={
             "decision": "report",
         },
-        params=params,
+        params=restored(params),
     )
     return made["decision"]
 
@@ -600,7 +601,7 @@ def report(
         outputs={
             "page": "html",
         },
-        params=params,
+        params=restored(params),
     )
     return made["page"]
 
@@ -632,7 +633,7 @@ def gate(
         outputs={
             "report": "report",
         },
-        params=params,
+        params=restored(params),
     )
     return made["report"]
 
@@ -671,7 +672,7 @@ def package(
         outputs={
             "package": "package",
         },
-        params=params,
+        params=restored(params),
     )
     return made["package"]
 
@@ -704,7 +705,7 @@ def register(
             "entry": "report",
         },
         params={
-            **params,
+            **restored(params),
             "registry_root": registry_root,
         },
     )
