@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from mlspec import build, folder, runner
 from mlspec.lower import slug
-from mlspec.store import Store
+from mlspec.store import HOME, REGISTRY, Store
 
 if TYPE_CHECKING:
     from mlspec.build import Opened
     from mlspec.ir import Pipeline
     from mlspec.progress import Progress
     from mlspec.runner import Ended, Result
-
-STORE = Path(".mlspec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ def run(
     opened: Opened, pipeline: Pipeline, progress: Progress, *, runs: Path, force: Collection[str] = (), workers: int | None = None
 ) -> Told:
     """Run a pipeline in the store `.mlspec`, leaving a folder below `runs`. The spec's own folder is where data and code lie."""
-    store = Store(STORE)
+    store = Store(HOME)
     config = build.config_text(build.resolve(opened.checked()))
     mark = hashlib.sha256((config + json.dumps(dict(pipeline.code), sort_keys=True)).encode()).hexdigest()
     place = folder.start(runs / slug(pipeline.name), mark)
@@ -47,7 +45,7 @@ def run(
     place.note({"state": "running", "mark": mark})
     if str(opened.folder) not in sys.path:
         sys.path.insert(0, str(opened.folder))  # the user's own modules lie beside the spec
-    arguments = {"data_root": str(opened.folder), "registry_root": str((STORE / "registry").resolve())}
+    arguments = {"data_root": str(opened.folder), "registry_root": str(REGISTRY.resolve())}
     try:
         with folder.captured():
             result = runner.run(pipeline, store, arguments, listen=progress, force=force, workers=workers, capture=place.capture)
@@ -94,9 +92,9 @@ def watched(opened: Opened, pipeline: Pipeline, told: Told) -> tuple[list[str], 
         read += [str(file) for file in source.files(opened.folder)]
         for pattern in getattr(source, "path", ()):
             read += _folders(opened.folder, pattern)
-    left = [path for _, path in artifacts(Store(STORE), told.result)]
+    left = [path for _, path in artifacts(Store(HOME), told.result)]
     left += [told.folder / "config.yaml", told.folder / "run.json", *told.shown.values()]
-    left += [STORE / "registry" / slug(step.params["name"]) for step in pipeline.steps if step.op.name == "register"]
+    left += [REGISTRY / slug(step.params["name"]) for step in pipeline.steps if step.op.name == "register"]
     variables = sorted(set(re.findall(r"\$\{env:(\w+)\}", "\n".join(opened.layered.texts.values()))))
     return read, [str(one) for one in left], variables
 

@@ -15,6 +15,7 @@ from mlspec import build, folder
 from mlspec.diagnostic import Diagnostic, Finding, Problem
 from mlspec.lower import slug
 from mlspec.runtime.artifact import read_json
+from mlspec.store import REGISTRY
 
 if TYPE_CHECKING:
     from mlspec.backend import Outcome
@@ -47,9 +48,7 @@ def run(opened: Opened, pipeline: Pipeline, name: str, *, runs: Path) -> Told:
         project = place.path / "project"
         build.bundle_of(pipeline, name).write(project)
         workspace = (place.path / "workspace").resolve()
-        outcome = backends.execute(
-            project, workspace=workspace, data_root=opened.folder, registry_root=(Path(".mlspec") / "registry").resolve()
-        )
+        outcome = backends.execute(project, workspace=workspace, data_root=opened.folder, registry_root=REGISTRY.resolve())
         shown = place.show(outcome.artifacts)
         steps = {step: {"state": state} for step, state in outcome.steps.items()}
         place.note({"state": outcome.state, "mark": mark, "backend": name, "steps": steps})

@@ -31,7 +31,8 @@ CALLING = ("entrypoint.py", "runtime/__init__.py", "runtime/python.py")
 """What stands between a step of the user's and the runner."""
 
 MEANING = ("checks", "families", "runtime", "sources", "transforms")
-"""Where the code of every other step lies; the report has templates, too."""
+SHARED = ("expression.py", "fields.py", "kinds.py", "metrics.py")
+"""Where the code of every other step lies, and what it reads of the floors below; the report has templates, too."""
 
 LOG = logging.getLogger("mlspec.run")
 
@@ -270,7 +271,7 @@ def code_digest(*, own: bool = True) -> str:
     whole = hashlib.sha256(__version__.encode())
     top = Path(__file__).parent
     files = [file for folder in MEANING for file in sorted((top / folder).rglob("*.py"))] if own else []
-    files += [top / file for file in CALLING]
+    files += [top / file for file in (*CALLING, *(SHARED if own else ()))]
     files += sorted(file for place in mlspec.__path__ for file in Path(place, "templates", "report").glob("*")) if own else []
     for file in files:
         whole.update(file.name.encode())

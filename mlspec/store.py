@@ -16,6 +16,11 @@ from typing import Any
 
 from mlspec.runtime.artifact import digest, write_json, write_text
 
+HOME = Path(".mlspec")
+"""Where the runs of a folder keep their state: the store, the receipts, the registry."""
+
+REGISTRY = HOME / "registry"
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
