@@ -2,77 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlspec import layers
-from mlspec.diagnostic import Diagnostic, Finding, Problem, Severity
+from mlspec import lint
+from mlspec.diagnostic import Diagnostic, Finding, Problem
+from mlspec.lint import Opened
 
 if TYPE_CHECKING:
     from mlspec.bundle import Bundle
     from mlspec.ir import Pipeline
-    from mlspec.layers import Layered
     from mlspec.spec.project import Project
-
-
-PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A spec that has been read: its layers, what is wrong with it, and the project, or None where it is too wrong for one."""
-
-    path: Path
-    layered: Layered
-    diagnostics: tuple[Diagnostic, ...]
-    project: Project | None
-
-    @property
-    def folder(self) -> Path:
-        return self.path.resolve().parent
-
-    @property
-    def errors(self) -> tuple[Diagnostic, ...]:
-        return tuple(one for one in self.diagnostics if one.finding.severity is Severity.ERROR)
-
-    def checked(self) -> Project:
-        """Return the project; raise Problem with every error where there is one."""
-        if self.errors or self.project is None:
-            raise Problem(*self.errors)
-        return self.project
 
 
 def open_spec(path: Path, *, env: str | None = None, sets: Sequence[str] = ()) -> Opened:
     """Read a spec with its layers and check it. Faults are in `diagnostics`; only a file that is not there is a Problem."""
-    from mlspec.spec.project import unrealised, validate
-
-    layered = layers.load(path, env=env, sets=sets)
-    found: list[Diagnostic] = list(layered.problems)
-    project: Project | None = None
-    if not any(one.finding.severity is Severity.ERROR for one in found):
-        with _without_plugins():
-            project, findings = validate(layered.data)
-        findings = [*findings, *(unrealised(project) if project else ())]
-        found += [layered.place_finding(finding) for finding in findings]
-    return Opened(path, layered, tuple(found), project)
-
-
-@contextlib.contextmanager
-def _without_plugins() -> Iterator[None]:
-    """Keep pydantic from looking for plugins while our own models are built: it reads a file of every installed package."""
-    before = os.environ.get(PLUGINS)
-    os.environ[PLUGINS] = "__all__"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[PLUGINS]
-        else:
-            os.environ[PLUGINS] = before
+    return lint.check(path, env=env, sets=sets)
 
 
 def resolve(project: Project) -> dict[str, Any]:

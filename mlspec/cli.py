@@ -16,7 +16,7 @@ from mlspec.diagnostic import Diagnostic, Finding, Problem, Severity
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from mlspec.build import Opened
+    from mlspec.lint import Opened
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 BUGS = "https://github.com/mlspec/mlspec/issues"

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlspec import override
 from mlspec.diagnostic import Diagnostic, Finding, Problem, Route, Span
-from mlspec.document import read
+from mlspec.document import parse, read
 from mlspec.merge import Layer, Piece, merge, wrap
 
 MAX_FILES = 64
@@ -27,6 +27,7 @@ class Layered:
     files: tuple[str, ...]
     texts: dict[str, str]
     root: Piece = field(repr=False)
+    damaged: tuple[Route, ...] = ()  # the mappings and lists of ``data`` that a syntax error has cost a part
 
     def place(self, route: Route, *, on: str = "value") -> tuple[str, Span, str]:
         """Return (document, span, layer) of the value at a route, or of its key; the nearest ancestor where there is none."""
@@ -49,8 +50,12 @@ class Layered:
 
     def place_finding(self, finding: Finding) -> Diagnostic:
         """Give a finding its place in the file that set the value."""
-        name, span, _ = self.place(finding.route, on=finding.on)
-        return Diagnostic(finding, name, span)
+        name, span, layer = self.place(finding.route, on=finding.on)
+        related = []
+        for message, route in finding.related:
+            other, at, _ = self.place(route)
+            related.append((message, other, at))
+        return Diagnostic(finding, name, span, tuple(related), layer if layer != self.name else "")
 
     @staticmethod
     def _describe(piece: Piece) -> str:
@@ -59,16 +64,16 @@ class Layered:
         return piece.layer.description
 
 
-def load(path: Path | str, *, env: str | None = None, sets: Sequence[str] = ()) -> Layered:
+def load(path: Path | str, *, text: str | None = None, env: str | None = None, sets: Sequence[str] = ()) -> Layered:
     """Read a spec and lay over it, lowest first: what it extends, itself, the overlay ``environments.<env>``, ``sets``.
 
     Mappings merge key by key, everything else is replaced, and null removes a key
-    that a lower layer has. `extends` and `environments` are not part of ``data``.
+    that a lower layer has. `extends` and `environments` are not part of ``data``. ``text`` stands in for what ``path`` says.
 
     Raises Problem where ``path`` itself cannot be read; every other fault of the user's is in ``problems``.
     """
     stack = _Stack()
-    root = stack.file(Path(path), None)
+    root = stack.file(Path(path), None, text)
     assert isinstance(root.content, dict)  # `_Stack.file` sees to it
     environments = root.content.pop("environments", None)
     overlays = stack.overlays(environments)
@@ -111,12 +116,12 @@ class _Stack:
         span = document.key_span(piece.route) if on == "key" else document.value_span(piece.route)
         self.problems.append(Diagnostic(Finding(code, message, piece.route, help=advice, on=on), document.name, span))
 
-    def file(self, path: Path, parent: str | None) -> Piece:
+    def file(self, path: Path, parent: str | None, text: str | None = None) -> Piece:
         """Read a file with all that it extends; raise Problem where it cannot be read."""
         identity = os.path.realpath(path)
         if identity in self.read:
             return self.read[identity]
-        document = read(path)
+        document = read(path) if text is None else parse(text, str(path))
         self.names.append(document.name)
         self.texts[document.name] = document.text
         self.problems += document.problems

@@ -18,8 +18,8 @@ from mlspec.lower import slug
 from mlspec.store import HOME, REGISTRY, Store
 
 if TYPE_CHECKING:
-    from mlspec.build import Opened
     from mlspec.ir import Pipeline
+    from mlspec.lint import Opened
     from mlspec.progress import Progress
     from mlspec.runner import Ended, Result
 

@@ -19,8 +19,8 @@ from mlspec.store import REGISTRY
 
 if TYPE_CHECKING:
     from mlspec.backend import Outcome
-    from mlspec.build import Opened
     from mlspec.ir import Pipeline
+    from mlspec.lint import Opened
 
 
 @dataclass(frozen=True, slots=True)

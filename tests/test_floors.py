@@ -24,8 +24,9 @@ FLOORS = [
     # the spec, and what it means
     {"spec", "backend"},
     {"backends", "schema", "reference"},
-    {"lower", "rules", "store"},
+    {"lower", "rules", "store", "settings", "suppression"},
     # the verbs
+    {"lint"},
     {"folder", "runner", "build", "progress", "wheelhouse"},
     {"local", "remote", "receipt"},
     {"cli"},

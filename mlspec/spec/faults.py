@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -147,6 +147,11 @@ def findings(errors: Iterable[dict[str, Any]], data: Any) -> list[Finding]:
         [(error, route) for error, route in placed if error["type"] not in ("missing", "extra_forbidden", "invalid_key")], data
     )
     return found
+
+
+def unharmed(found: list[Finding], damaged: Sequence[Route]) -> list[Finding]:
+    """Leave out the findings that a damaged part may be the reason of: what is missing or empty there, or around it."""
+    return [one for one in found if not any(one.route == route[: len(one.route)] for route in damaged)]
 
 
 def _route(location: Route, data: Any) -> Route:

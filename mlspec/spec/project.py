@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from mlspec.diagnostic import Finding
+from mlspec.diagnostic import Finding, Route
 from mlspec.fields import Frozen, Later, Many, nothing
 from mlspec.kinds import Among, OneOf, Section, flatten, part, untouched
 from mlspec.spec.shape import key
@@ -124,44 +125,73 @@ class Project(Section):
 PLACEHOLDERS: dict[str, Any] = {"mlspec": 1, "project": {"name": "unnamed"}}
 
 
-def validate(layered: Any) -> tuple[Project | None, list[Finding]]:
-    """Return the project that plain data describes, and every fault of it at its route; with a fault there is no project.
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What came of reading plain data: the project where it has no error, the best that can be said of it, and every fault.
 
-    `layered` is the data itself, or an object that has it as `data`. Faults of one section do not hide those of another:
-    checks across sections are made of all sections that are well-formed.
+    ``best`` is the project, or what remains when the sections in ``broken`` are taken out; None where nothing remains.
     """
-    data = layered if isinstance(layered, Mapping) else getattr(layered, "data", layered)
+
+    project: Project | None
+    best: Project | None
+    broken: frozenset[str]
+    findings: list[Finding]
+
+
+def inspect(data: Any, damaged: Sequence[Route] = ()) -> Inspection:
+    """Return the project that plain data describes, and every fault of it at its route.
+
+    Faults of one section do not hide those of another: checks across sections are made of all sections that are well-formed.
+    `damaged` are the routes of mappings and lists that a syntax error has cost a part: what they lack is not held against them,
+    nor anything against the sections they are in that only the whole could answer.
+    """
+    from mlspec.spec.across import contradictions
+    from mlspec.spec.faults import findings, unharmed
+
+    hurt = frozenset(str(route[0]) for route in damaged if route)
+    project: Project | None = None
     try:
         project = Project.model_validate(data)
+        found: list[Finding] = []
     except ValidationError as error:
-        from mlspec.spec.faults import findings
-
         found = findings(flatten(error.errors(include_url=False), Project), data)  # type: ignore[arg-type]
-        return None, found + _across_the_rest(data, found)
-    from mlspec.spec.across import contradictions
+    if project is not None and not damaged:
+        found = list(contradictions(project, frozenset()))
+        settled = _settled(project)
+        return Inspection(None if any(one.severity == "error" for one in found) else settled, settled, frozenset(), found)
+    found = unharmed(found, damaged)
+    rest, broken = _rest(data, found, hurt)
+    if rest is None:
+        return Inspection(None, None, broken, found)
+    return Inspection(None, _settled(rest), broken, found + list(contradictions(rest, broken)))
 
-    faults = list(contradictions(project, frozenset()))
-    return (None, faults) if any(one.severity == "error" for one in faults) else (_settled(project), faults)
+
+def validate(layered: Any) -> tuple[Project | None, list[Finding]]:
+    """Return the project that plain data describes, and every fault of it; with an error there is no project.
+
+    `layered` is the data itself, or an object that has it as `data`.
+    """
+    data = layered if isinstance(layered, Mapping) else getattr(layered, "data", layered)
+    inspection = inspect(data)
+    return inspection.project, inspection.findings
 
 
-def _across_the_rest(data: Any, found: list[Finding]) -> list[Finding]:
-    """Make the checks across sections of what remains when the broken sections are taken out."""
-    from mlspec.spec.across import contradictions
+def _rest(data: Any, found: list[Finding], hurt: frozenset[str]) -> tuple[Project | None, frozenset[str]]:
+    """Return the project without its broken sections, and which those are."""
     from mlspec.spec.faults import meant_key
 
     if not isinstance(data, dict):
-        return []
-    broken = {str(one.route[0]) for one in found if one.route}
+        return None, frozenset()
+    broken = {str(one.route[0]) for one in found if one.route} | hurt
     broken |= {
         meant_key(one.route, Project, data, []) or "" for one in found if one.code == "unknown-key" and len(one.route) == 1
     }
     rest = {key: value for key, value in data.items() if key not in broken}
-    try:
-        project = Project.model_validate(PLACEHOLDERS | rest)
-    except ValidationError:
-        return []
     missing = {name for name in PLACEHOLDERS if name not in rest}
-    return list(contradictions(project, frozenset(broken | missing)))
+    try:
+        return Project.model_validate(PLACEHOLDERS | rest), frozenset(broken | missing)
+    except ValidationError:
+        return None, frozenset(broken)
 
 
 def _settled(project: Project) -> Project:

@@ -1,0 +1,143 @@
+"""What a rule sees of a spec: the project, what was written, and the rows' facts where they were looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mlspec.diagnostic import Route
+
+if TYPE_CHECKING:
+    from mlspec.spec.data import Column
+    from mlspec.spec.project import Project
+    from mlspec.spec.requirements import MetricTarget
+
+
+class SplitRows(NamedTuple):
+    """How many rows each part has, or is expected to have."""
+
+    train: int
+    dev: int
+    test: int
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """What the rows say of a column. ``auc`` is that of the column alone as a score, either way round: 0.5 to 1, or unknown.
+
+    ``type`` is integer, number, string, category, boolean, date or datetime; ``missing``, ``distinct`` and ``zeros`` count rows.
+    """
+
+    type: str
+    missing: int
+    distinct: int
+    zeros: int = 0
+    min: Any = None
+    max: Any = None
+    auc: float | None = None
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DataFacts:
+    """What `mlspec lint --data` found in the rows. ``classes`` counts the target's labels, None where the target is a number."""
+
+    rows: int
+    columns: Mapping[str, ColumnFacts]
+    duplicates: int
+    classes: Mapping[str, int] | None = None
+    splits: SplitRows | None = None
+    further: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A spec before a rule. Sections in ``broken`` have faults of their own and are missing, or stand at their defaults."""
+
+    project: Project
+    raw: Mapping[str, Any]
+    broken: frozenset[str] = frozenset()
+    data: DataFacts | None = None
+
+    @property
+    def phase(self) -> str:
+        return self.project.project.phase
+
+    @property
+    def task(self) -> str | None:
+        """The kind of task."""
+        return self.project.task.kind if self.project.task else None
+
+    @property
+    def target(self) -> str | None:
+        return self.project.task.target if self.project.task else None
+
+    @cached_property
+    def columns(self) -> Mapping[str, Column]:
+        """The columns that the spec declares."""
+        return self.project.data.columns if self.project.data else {}
+
+    def by_role(self, role: str) -> list[str]:
+        return [name for name, column in self.columns.items() if column.role == role]
+
+    @cached_property
+    def features(self) -> list[str]:
+        """The declared columns that the model sees; the rows may hold more."""
+        return [name for name in self.by_role("feature") if name != self.target]
+
+    @property
+    def primary(self) -> MetricTarget | None:
+        """The metric that models are compared by: the one marked so, else the first."""
+        wanted = self.project.requirements.metrics
+        return next((one for one in wanted if one.primary), wanted[0] if wanted else None)
+
+    @cached_property
+    def rows(self) -> int | None:
+        """How many rows there are: counted, else what `data.volume.rows` says."""
+        if self.data is not None:
+            return self.data.rows
+        volume = self.project.data.volume if self.project.data else None
+        return volume.rows if volume else None
+
+    @cached_property
+    def split_rows(self) -> SplitRows | None:
+        """How many rows train, dev and test get; None where nobody says how many there are."""
+        if self.data is not None and self.data.splits is not None:
+            return self.data.splits
+        if self.rows is None:
+            return None
+        ratios = self.project.splits.ratios
+        if ratios == "auto":  # the guide's rule, Split Strategy for Different Data Sizes
+            ratios = (0.6, 0.2, 0.2) if self.rows < 1_000 else (0.7, 0.15, 0.15) if self.rows <= 100_000 else (0.8, 0.1, 0.1)
+        dev, test = int(self.rows * ratios[1]), int(self.rows * ratios[2])
+        return SplitRows(self.rows - dev - test, dev, test)
+
+    def wrote(self, *route: str | int) -> bool:
+        """Whether the spec, with its layers, writes something at a route (and not null)."""
+        return self.written(*route) is not None
+
+    def written(self, *route: str | int) -> Any:
+        """Return the plain data that the spec writes at a route; None where it writes nothing."""
+        value: Any = self.raw
+        for part in route:
+            if (isinstance(value, Mapping) and part in value) or (
+                isinstance(value, list) and isinstance(part, int) and part < len(value)
+            ):
+                value = value[part]
+            else:
+                return None
+        return value
+
+    def texts(self, *route: str | int) -> Iterator[tuple[Route, str]]:
+        """Yield (route, text) of every text that the spec writes below a route, keys aside."""
+        waiting: list[tuple[Route, Any]] = [(route, self.written(*route))]
+        while waiting:
+            at, value = waiting.pop()
+            if isinstance(value, str):
+                yield at, value
+            elif isinstance(value, Mapping):
+                waiting += [((*at, key), inner) for key, inner in reversed(list(value.items()))]
+            elif isinstance(value, list):
+                waiting += [((*at, index), inner) for index, inner in reversed(list(enumerate(value)))]
