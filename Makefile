@@ -26,7 +26,13 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 
 # One environment for each backend, from its own lock and with mlspec's wheel: what a user of a compiled project has.
-envs: $(VENV)/.dev .venvs/kfp/.done .venvs/prefect/.done .venvs/zenml/.done
+envs: $(VENV)/.dev .venvs/kfp/.done .venvs/prefect/.done .venvs/zenml/.done build/wheelhouse/.done
+
+# What pre-commit needs to install the hooks without a package index.
+build/wheelhouse/.done: $(VENV)/.dev requirements/core.txt
+	rm -rf build/wheelhouse
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --dest build/wheelhouse -r requirements/core.txt hatchling editables
+	touch $@
 
 .venvs/%/.done: requirements/%.txt build/wheel/.done
 	$(UV) venv --quiet --clear --python $(BIN)/python .venvs/$*
@@ -63,7 +69,7 @@ lock: $(UV) ## resolve every lock anew; the others follow dev.txt, so that all e
 	$(COMPILE) --extra kfp -c requirements/dev.txt -o requirements/kfp.txt --upgrade
 	$(COMPILE) --extra prefect -c requirements/dev.txt -o requirements/prefect.txt --upgrade
 	$(COMPILE) --extra zenml -c requirements/dev.txt -o requirements/zenml.txt --upgrade
-	$(COMPILE) --extra local --group bench -c requirements/dev.txt -o requirements/bench.txt --upgrade
+	$(COMPILE) --extra local --extra lsp --group bench -c requirements/dev.txt -o requirements/bench.txt --upgrade
 
 docs: $(VENV)/.dev ## write the generated pages
 	$(BIN)/python -m docs.generate

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mlspec import backend, ops, reference, schema
+from mlspec import backend, manual, ops, reference, schema
 from mlspec.diagnostic import dotted
 from mlspec.ir import Parameter, Pipeline, Resources, Schedule, Stage, Step
 
@@ -83,6 +83,7 @@ def json_schema() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/backends.md": backends,
+    "docs/rules.md": manual.markdown,
     "docs/schema/mlspec-1.schema.json": json_schema,
     "docs/spec.md": reference.markdown,
 }

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def open_spec(path: Path, *, env: str | None = None, sets: Sequence[str] = ()) -> Opened:
     """Read a spec with its layers and check it. Faults are in `diagnostics`; only a file that is not there is a Problem."""
-    return lint.check(path, env=env, sets=sets)
+    from mlspec import settings
+
+    return lint.check(path, env=env, sets=sets, policy=settings.policy(path))
 
 
 def resolve(project: Project) -> dict[str, Any]:

@@ -62,10 +62,15 @@ def show(faults: Iterable[Finding | Diagnostic], texts: dict[str, str] | None = 
     placed = [fault for fault in faults if isinstance(fault, Diagnostic)]
     if placed:
         sources = texts if texts is not None else _texts(placed)
-        click.echo(display.text(placed, sources, color=_color(sys.stderr), width=None), err=True, color=_color(sys.stderr))
+        click.echo(display.text(placed, sources, color=colored(sys.stderr), width=None), err=True, color=colored(sys.stderr))
     for fault in faults:
         if isinstance(fault, Finding):
             click.echo(f"{fault.severity}: {fault}", err=True)
+
+
+def _serious(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Return what a run or a compilation tells: not what is for information only, which lint tells."""
+    return [one for one in diagnostics if one.finding.severity is not Severity.INFO]
 
 
 def _texts(diagnostics: Iterable[Diagnostic]) -> dict[str, str]:
@@ -78,8 +83,16 @@ def _texts(diagnostics: Iterable[Diagnostic]) -> dict[str, str]:
     return texts
 
 
-def _color(stream: Any) -> bool:
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def colored(stream: Any) -> bool:
+    """Whether to write colors: NO_COLOR forbids them, FORCE_COLOR asks for them, else a terminal gets them."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return os.environ.get("FORCE_COLOR", "") not in ("", "0") or terminal(stream)
+
+
+def terminal(stream: Any) -> bool:
+    """Whether a stream is a terminal that can show more than lines."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _layered(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,7 +110,24 @@ def _open(spec: Path, env: str | None, sets: tuple[str, ...]) -> Opened:
     return build.open_spec(spec, env=env, sets=sets)
 
 
-@click.group(context_settings=CONTEXT)
+class _Commands(click.Group):
+    """Commands, some of them with a module of their own, which is imported when the command is asked for."""
+
+    lazy = ("fmt", "lint", "lsp", "rules")
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self.lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self.lazy:
+            from importlib import import_module
+
+            command: click.Command = import_module(f"mlspec.commands.{cmd_name}").command
+            return command
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Commands, context_settings=CONTEXT)
 @click.version_option(__version__, message="mlspec %(version)s")
 def cli() -> None:
     """One YAML spec for a machine-learning project: checked, run here, compiled to your orchestrator.
@@ -108,51 +138,6 @@ def cli() -> None:
       mlspec run specs/churn.yaml
       mlspec compile specs/churn.yaml --backend kfp -o build/kfp
     """
-
-
-@cli.command()
-@click.argument("specs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--env", metavar="NAME", help="Lay the overlay `environments.NAME` over the spec.")
-@click.option("--set", "sets", multiple=True, metavar="ROUTE=VALUE", help="Set a value before checking.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "concise", "json"]),
-    default="text",
-    show_default=True,
-    help="How findings are told.",
-)
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-def lint(specs: tuple[Path, ...], env: str | None, sets: tuple[str, ...], form: str, as_json: bool) -> int:
-    """Check specs without running anything. Exit code 1 where there is an error or a warning.
-
-    \b
-    Examples:
-      mlspec lint specs/*.yaml
-      mlspec lint churn.yaml --env prod --format concise
-    """
-    from mlspec import display
-
-    found: list[Diagnostic] = []
-    texts: dict[str, str] = {}
-    for spec in specs:
-        opened = _open(spec, env, sets)
-        found += opened.diagnostics
-        texts |= opened.layered.texts
-    if form == "json" or as_json:
-        click.echo(json.dumps(display.as_json(found), indent=1, ensure_ascii=False))
-    elif form == "concise":
-        for line in filter(None, [display.concise(found)]):
-            click.echo(line)
-    else:
-        color = _color(sys.stdout)
-        told = (
-            display.text(found, texts, color=color, width=None)
-            if found
-            else f"{len(specs)} spec{'s' * (len(specs) > 1)} checked: all good"
-        )
-        click.echo(told, color=color)
-    return int(any(one.finding.severity is not Severity.INFO for one in found))
 
 
 @cli.command()
@@ -191,7 +176,7 @@ def run(
         raise Problem(*opened.errors)
     pipeline = build.pipeline_of(opened)
     if not (quiet or as_json):
-        show(opened.diagnostics, opened.layered.texts)
+        show(_serious(opened.diagnostics), opened.layered.texts)
     if backend:
         return _run_on(opened, pipeline, backend, runs, as_json)
     return _run_here(opened, pipeline, runs, force, workers, quiet, as_json)
@@ -207,7 +192,9 @@ def _run_here(
         raise click.BadParameter(f"there is no step {name!r}; the steps are {', '.join(known)}", param_hint="--force")
     if not (quiet or as_json):
         click.echo(f"{pipeline.name}: {len(known)} steps")
-    shown = progress.choose(pipeline, terminal=_color(sys.stdout), quiet=quiet or as_json, say=click.echo)
+    shown = progress.choose(
+        pipeline, terminal=terminal(sys.stdout) and colored(sys.stdout), quiet=quiet or as_json, say=click.echo
+    )
     told = local.run(opened, pipeline, shown, runs=runs, force=known if "all" in force else force, workers=workers)
     result = told.result
     faults = [build.placed(opened, fault) for fault in result.faults]
@@ -239,7 +226,8 @@ def _run_here(
 def _warned(opened: Opened) -> str:
     from mlspec import display
 
-    return display.text(opened.diagnostics, opened.layered.texts) + "\n" if opened.diagnostics else ""
+    told = _serious(opened.diagnostics)
+    return display.text(told, opened.layered.texts) + "\n" if told else ""
 
 
 def _met(shown: dict[str, Path]) -> str:
@@ -332,7 +320,7 @@ def compile_(spec: Path, env: str | None, sets: tuple[str, ...], backend: str, o
     if opened.errors:
         raise Problem(*opened.errors)
     pipeline = build.pipeline_of(opened)
-    show([*opened.diagnostics, *build.lacks(opened, pipeline, backend)], opened.layered.texts)
+    show([*_serious(opened.diagnostics), *build.lacks(opened, pipeline, backend)], opened.layered.texts)
     bundle = build.bundle_of(pipeline, backend)
     if check:
         stale = [
@@ -352,22 +340,24 @@ def compile_(spec: Path, env: str | None, sets: tuple[str, ...], backend: str, o
 
 
 @cli.command()
-@click.argument("route")
-def explain(route: str) -> int:
-    """Say what a key of the spec means, its default, and which rule of the guide chose that.
+@click.argument("word")
+def explain(word: str) -> int:
+    """Say what a key of the spec means and who chose its default, what a rule is about, or what a term of the field means.
 
     \b
     Examples:
       mlspec explain splits.ratios
-      mlspec explain evaluation.worst_slice
+      mlspec explain target-among-features
+      mlspec explain STA003
+      mlspec explain "concept drift"
     """
-    from mlspec import reference
+    from mlspec import manual
 
-    told = reference.explain(route)
+    told = manual.explain(word)
     if told is None:
-        meant = reference.suggestion(route)
-        help_text = f"did you mean `{meant}`? " * bool(meant) + "docs/spec.md lists every key"
-        raise Problem(Finding("unknown-key", f"the language has no key {route!r}", help=help_text))
+        meant = manual.suggestion(word)
+        help_text = f"did you mean `{meant}`? " * bool(meant) + "docs/spec.md lists every key, docs/rules.md every rule"
+        raise Problem(Finding("unknown-key", f"there is no key, rule or term {word!r}", help=help_text))
     click.echo(told)
     return 0
 

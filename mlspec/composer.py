@@ -10,7 +10,7 @@ from mlspec.scalar import TooLargeError, caution, resolve
 from mlspec.syntax import Fault, SyntaxFaultError, bad_escape
 
 MAX_DEPTH = 64
-MAX_NODES = 200_000  # with each alias counted as what it stands for
+MAX_NODES = 50_000  # with each alias counted as what it stands for
 MAX_PROBLEMS = 100
 
 _TAGS = {f"tag:yaml.org,2002:{name}": name for name in ("str", "int", "float", "bool", "null", "map", "seq")}
@@ -177,10 +177,10 @@ class Composer:
         node = Node(None, start, end)
         target = self.anchors.get(event.anchor)
         if event.anchor not in self.anchors:
-            from difflib import get_close_matches
+            from mlspec.spelling import guess
 
-            close = get_close_matches(event.anchor, list(self.anchors), n=1)
-            advice = f"did you mean *{close[0]}?" if close else f"mark a value above with &{event.anchor}, or quote the text"
+            meant = guess(event.anchor, self.anchors, {})
+            advice = f"did you mean *{meant.word}?" if meant else f"mark a value above with &{event.anchor}, or quote the text"
             self.report(Fault("undefined-alias", f"no anchor &{event.anchor} stands above", start, end, advice))
         elif target is None:
             self.report(Fault("alias-loop", f"*{event.anchor} stands inside the value that it refers to", start, end))

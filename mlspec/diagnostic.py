@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+PAGES = "https://github.com/mlspec/mlspec/blob/main/docs/rules.md"
+"""Where the page of each code is, as an anchor."""
+
 Route = tuple[str | int, ...]
 """A path of keys and list positions from the top of a spec, such as ``("model", "params", "alpha")``."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from mlspec.diagnostic import Diagnostic, Severity, Span
@@ -11,8 +13,12 @@ from mlspec.lines import Lines
 
 _RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 _COLOR = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.INFO: "1;36"}
+_SECRET = frozenset({"secret-in-spec", "secret-as-fallback", "inline-secret", "bad-reference"})
 _TAB = 4
 _WIDTH = 120
+
+Manual = Callable[[Diagnostic], tuple[str, str]]
+"""Returns the code of a finding's rule and the address of its page; empty texts where there is none."""
 
 
 def ordered(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
@@ -36,17 +42,52 @@ def _rank(one: Diagnostic) -> tuple[Any, ...]:
     )
 
 
-def text(diagnostics: Iterable[Diagnostic], sources: Mapping[str, str], *, color: bool = False, width: int | None = None) -> str:
+def text(
+    diagnostics: Iterable[Diagnostic],
+    sources: Mapping[str, str],
+    *,
+    color: bool = False,
+    width: int | None = None,
+    manual: Manual | None = None,
+    cap: int | None = None,
+) -> str:
     """Tell diagnostics with the lines they are about, taken from ``sources`` by file, and a count at the end.
 
-    Nothing of the user's text reaches the terminal as a control character. Without diagnostics, the empty text.
+    With a ``manual``, the first finding of each code says why it is one, and where more is said. With a ``cap``, a file tells no
+    more findings of one code than that; the count at the end is of all. Nothing of the user's text reaches the terminal as a
+    control character. Without diagnostics, the empty text.
     """
     found = ordered(diagnostics)
     if not found:
         return ""
-    page = _Page({name: Lines(source) for name, source in sources.items()}, color, max(width or _WIDTH, 40))
-    blocks = [page.block(one) for one in found]
-    return "\n\n".join([*blocks, page.paint(summary(found), "1")])
+    page = _Page(
+        {name: Lines(source) for name, source in _masked(sources, found).items()}, color, max(width or _WIDTH, 40), manual
+    )
+    return "\n\n".join([*_blocks(found, page, cap), page.paint(summary(found), "1")])
+
+
+def _masked(sources: Mapping[str, str], found: list[Diagnostic]) -> dict[str, str]:
+    """Return the texts with every secret that was found in them written as dots: a log of a build is read by many."""
+    masked = dict(sources)
+    for one in found:
+        if one.finding.code in _SECRET and one.span and (text := masked.get(one.file)):
+            lines, span = Lines(text), one.span
+            start, end = lines.offset(span.line, span.column), lines.offset(span.end_line, span.end_column)
+            dots = "".join(char if char in "\r\n" else "•" for char in text[start:end])
+            masked[one.file] = text[:start] + dots + text[end:]
+    return masked
+
+
+def _blocks(found: list[Diagnostic], page: _Page, cap: int | None) -> Iterator[str]:
+    totals = Counter((one.file, one.finding.code) for one in found)
+    shown: Counter[tuple[str, str]] = Counter()
+    for one in found:
+        kind = (one.file, one.finding.code)
+        shown[kind] += 1
+        if cap is None or shown[kind] <= cap:
+            yield page.block(one)
+        elif shown[kind] == cap + 1:
+            yield f"… and {totals[kind] - cap} more {visible(kind[1])}, --no-cap shows them"
 
 
 def summary(diagnostics: Iterable[Diagnostic]) -> str:
@@ -64,7 +105,7 @@ def concise(diagnostics: Iterable[Diagnostic]) -> str:
     )
 
 
-def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
+def as_json(diagnostics: Iterable[Diagnostic], manual: Manual = lambda one: ("", "")) -> list[dict[str, Any]]:
     """Return diagnostics as plain data; every key is always there, and lines and columns count from 1."""
     return [
         {
@@ -72,13 +113,27 @@ def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
             **_span(one.span),
             "severity": str(one.finding.severity),
             "code": one.finding.code,
+            "rule": manual(one)[0],
             "message": one.finding.message,
+            "why": one.finding.why,
             "help": one.finding.help,
+            "url": manual(one)[1],
+            "layer": one.layer,
             "route": list(one.finding.route),
             "related": [{"message": message, "file": file, **_span(span)} for message, file, span in one.related],
+            "fix": _fix(one),
         }
         for one in ordered(diagnostics)
     ]
+
+
+def _fix(one: Diagnostic) -> dict[str, Any] | None:
+    if one.patch is None:
+        return None
+    replacements = [
+        {"file": part.file, "start": part.start, "end": part.end, "text": part.text} for part in one.patch.replacements
+    ]
+    return {"title": one.patch.title, "safe": one.patch.safe, "replacements": replacements}
 
 
 def _span(span: Span | None) -> dict[str, int | None]:
@@ -115,10 +170,12 @@ def _columns(glyph: str) -> int:
 class _Page:
     """What all blocks of one text share."""
 
-    def __init__(self, sources: Mapping[str, Lines], color: bool, width: int) -> None:
+    def __init__(self, sources: Mapping[str, Lines], color: bool, width: int, manual: Manual | None) -> None:
         self.sources = sources
         self.color = color
         self.width = width
+        self.manual = manual
+        self.explained: set[str] = set()
 
     def paint(self, text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if self.color and text else text
@@ -130,12 +187,32 @@ class _Page:
         margin = max([len(str(span.line)) for _, span in spans if span], default=0)
         head = self.paint(f"{finding.severity}[{finding.code}]", style) + self.paint(f": {visible(finding.message)}", "1")
         lines = [head, *self._snippet(one.file, one.span, margin, "^", style)]
-        for line in finding.help.splitlines():
-            lines.append(f"{' ' * margin} {self.paint('=', '1;34')} {self.paint('help:', '1')} {visible(line)}")
+        lines += [
+            f"{' ' * margin} {self.paint('=', '1;34')} {self.paint(f'{word}:', '1')} {line}" if word else f"{' ' * margin} {line}"
+            for word, line in self._remarks(one, margin)
+        ]
         for message, file, span in one.related:
             lines.append(f"{self.paint('note', '1;36')}: {visible(message)}")
             lines += self._snippet(file, span, margin, "-", "1;34")
         return "\n".join(lines)
+
+    def _remarks(self, one: Diagnostic, margin: int) -> Iterator[tuple[str, str]]:
+        """Yield (word, line) of what is to be said below a snippet; a line that goes on has no word."""
+        finding = one.finding
+        first = self.manual is not None and finding.code not in self.explained
+        self.explained.add(finding.code)
+        if first and finding.why:
+            start, *more = textwrap.wrap(visible(finding.why), max(self.width - margin - 8, 24)) or [""]
+            yield "why", start
+            yield from (("", f"{' ' * 7}{line}") for line in more)
+        yield from (("help", visible(line)) for line in finding.help.splitlines())
+        if one.layer:
+            yield "set by", visible(one.layer)
+        if one.patch:
+            yield "fix", f"{visible(one.patch.title)} ({'--fix' if one.patch.safe else '--unsafe-fixes'})"
+        address = self.manual(one)[1] if first and self.manual else ""
+        if address:
+            yield "see", visible(address)
 
     def _snippet(self, file: str, span: Span | None, margin: int, mark: str, style: str) -> list[str]:
         bar = self.paint("|", "1;34")

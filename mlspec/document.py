@@ -7,12 +7,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlspec.composer import Composer, EnoughError, Node
 from mlspec.diagnostic import Diagnostic, Finding, Problem, Route, Severity, Span
 from mlspec.lines import Lines
 from mlspec.syntax import Fault, SyntaxFaultError, events
+
+if TYPE_CHECKING:
+    from mlspec.recovery import Mender
 
 MAX_SIZE = 8 * 1024 * 1024  # characters, and bytes of a file
 
@@ -31,6 +34,7 @@ class Document:
     data: Any
     problems: tuple[Diagnostic, ...] = ()
     root: Node | None = field(default=None, repr=False)
+    damaged: tuple[Route, ...] = ()  # the mappings and lists of ``data`` that a syntax error has cost a part
 
     @cached_property
     def lines(self) -> Lines:
@@ -94,14 +98,14 @@ def decode(data: bytes, name: str) -> Document:
 
 def _unreadable(path: Path, error: Exception) -> Finding:
     if isinstance(error, FileNotFoundError):
-        from difflib import get_close_matches
+        from mlspec.spelling import guess
 
         near: list[str] = []
         with suppress(OSError):
             near = sorted(one.name for one in path.parent.iterdir() if one.is_file())
-        close = get_close_matches(path.name, near, n=1)
+        meant = guess(path.name, near, {})
         return Finding(
-            "missing-file", f"there is no file {path}", help=f"did you mean {path.parent / close[0]}?" if close else ""
+            "missing-file", f"there is no file {path}", help=f"did you mean {path.parent / meant.word}?" if meant else ""
         )
     if isinstance(error, IsADirectoryError):
         return Finding("not-a-file", f"{path} is a folder, not a file", help="name the YAML file in it")
@@ -109,31 +113,58 @@ def _unreadable(path: Path, error: Exception) -> Finding:
     return Finding("unreadable-file", f"{path} cannot be read: {reason}")
 
 
-def parse(text: str, name: str, *, pure: bool = False) -> Document:
-    """Parse YAML 1.2. Never raises: what is wrong is in ``problems``, and ``data`` is what could be read before a syntax error.
+def parse(text: str, name: str, *, pure: bool = False, mend: bool = True) -> Document:
+    """Parse YAML 1.2. Never raises: what is wrong is in ``problems``, and ``data`` is what remains without the lines at fault.
 
-    With ``pure``, the parser written in Python reads even where libyaml is there; both give the same document.
+    With ``pure``, the parser written in Python reads even where libyaml is there; both give the same document. Without
+    ``mend``, nothing behind a syntax error is read.
     """
-    return _parse(text.removeprefix("\ufeff"), name, (), pure=pure)
+    return _parse(text.removeprefix("\ufeff"), name, (), pure=pure, mend=mend)
 
 
-def _parse(text: str, name: str, known: tuple[Fault, ...], *, pure: bool) -> Document:
+def _parse(text: str, name: str, known: tuple[Fault, ...], *, pure: bool, mend: bool = True) -> Document:
     if len(text) > MAX_SIZE:
         return _refused(name, Fault("too-large", f"the text is longer than {MAX_SIZE} characters", 0, 0))
-    composer = Composer(text)
-    with suppress(EnoughError):
-        for fault in known:
-            composer.report(fault)
-        try:
-            for event in events(_cleaned(text, composer), pure=pure):
-                composer.take(event)
-        except SyntaxFaultError as error:
-            composer.report(error.fault)
+    composer, mender = _composed(text, text, known, None, pure)
+    while mend and mender and mender.again:
+        composer, mender = _composed(text, mender.text, known, mender, pure)
     root = composer.finish()
     if root is None and not composer.faults:
         composer.report(Fault("empty-file", "the file is empty", 0, 0, "a spec begins with `mlspec: 1`"))
     document = Document(name, text, root.value if root else None, root=root)
-    return replace(document, problems=tuple(_placed(document, fault, severity) for fault, severity in composer.faults))
+    damaged: tuple[Route, ...] = ()
+    if mender:
+        from mlspec.recovery import damage
+
+        composer.faults = mender.joined(composer.faults)
+        damaged = damage(root, mender)
+    problems = tuple(_placed(document, fault, severity) for fault, severity in composer.faults)
+    return replace(document, problems=problems, damaged=damaged)
+
+
+def _composed(
+    text: str, mended: str, known: tuple[Fault, ...], mender: Mender | None, pure: bool
+) -> tuple[Composer, Mender | None]:
+    """Read a text once; where it stops being YAML, return what says which lines to read it without."""
+    composer = Composer(text)
+    if mender:
+        mender.again = False
+    with suppress(EnoughError):
+        for fault in known:
+            composer.report(fault)
+        cleaned = _cleaned(text, composer)
+        if mender is not None:
+            cleaned = mended
+            composer.text = mended
+        try:
+            for event in events(cleaned, pure=pure):
+                composer.take(event)
+        except SyntaxFaultError as error:
+            from mlspec.recovery import Mender
+
+            mender = mender or Mender(cleaned, pure=pure)
+            mender.mend(error)
+    return composer, mender
 
 
 def _refused(name: str, fault: Fault) -> Document:

@@ -7,6 +7,8 @@ import re
 import warnings
 from dataclasses import dataclass
 
+from mlspec.regex import lazy
+
 LONGEST = 2000  # characters
 DEEPEST = 40  # levels of brackets and operators
 
@@ -19,7 +21,7 @@ GRAMMAR = "columns, numbers, 'texts', + - * / %, == != < <= > >=, in [..], is No
     f"{f}()" for f in FUNCTIONS
 )
 
-_TOKEN = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?P<column>[^`]*)`""")
+_TOKEN = lazy(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?P<column>[^`]*)`""")
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Mod)
 _COMPARISONS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn, ast.Is, ast.IsNot)
 _WORDS = {"true": True, "false": False, "null": None, "none": None}

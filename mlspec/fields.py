@@ -14,9 +14,13 @@ from pydantic_core import PydanticCustomError, core_schema
 JsonSchema = dict[str, Any]
 
 
-def fault(code: str, message: str, help_text: str = "") -> PydanticCustomError:
-    """Return the error to raise in a validator when a value is wrong: its finding carries this code, message and help."""
-    return PydanticCustomError(code, "{message}", {"message": message, "help": help_text})
+def fault(code: str, message: str, help_text: str = "", meant: Any = None) -> PydanticCustomError:
+    """Return the error to raise in a validator when a value is wrong: its finding carries this code, message and help.
+
+    `meant` is the value that must have been meant, where that is known; a fix writes it.
+    """
+    context = {"message": message, "help": help_text} | ({} if meant is None else {"meant": meant})
+    return PydanticCustomError(code, "{message}", context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,16 @@ class Pattern:
 
     def check(self, value: str) -> str:
         if not re.fullmatch(self.regex, value):
-            raise fault("malformed", f"`{value}` is not {self.what}", f"write it like `{self.example}`")
+            meant = self.nearest(value)
+            help_text = f"did you mean `{meant}`?" if meant else f"write it like `{self.example}`"
+            raise fault("malformed", f"`{value}` is not {self.what}", help_text, meant)
         return value
+
+    def nearest(self, value: str) -> str | None:
+        """Return the value in lower case, with other signs between its words, if that matches."""
+        low = value.strip().lower()
+        forms = (low, *(re.sub(r"[\s_-]+", sign, low) for sign in "_-"))
+        return next((one for one in forms if re.fullmatch(self.regex, one)), None)
 
 
 class Scalar:

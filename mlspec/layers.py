@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
@@ -64,36 +64,46 @@ class Layered:
         return piece.layer.description
 
 
-def load(path: Path | str, *, text: str | None = None, env: str | None = None, sets: Sequence[str] = ()) -> Layered:
+def load(
+    path: Path | str,
+    *,
+    text: str | None = None,
+    env: str | None = None,
+    sets: Sequence[str] = (),
+    texts: Mapping[str, str] | None = None,
+) -> Layered:
     """Read a spec and lay over it, lowest first: what it extends, itself, the overlay ``environments.<env>``, ``sets``.
 
     Mappings merge key by key, everything else is replaced, and null removes a key
-    that a lower layer has. `extends` and `environments` are not part of ``data``. ``text`` stands in for what ``path`` says.
+    that a lower layer has. `extends` and `environments` are not part of ``data``. ``text`` stands in for what ``path`` says,
+    ``texts`` for what files say by their real paths.
 
     Raises Problem where ``path`` itself cannot be read; every other fault of the user's is in ``problems``.
     """
-    stack = _Stack()
+    stack = _Stack(texts or {})
     root = stack.file(Path(path), None, text)
     assert isinstance(root.content, dict)  # `_Stack.file` sees to it
     environments = root.content.pop("environments", None)
     overlays = stack.overlays(environments)
+    damaged = [route for route in stack.damaged if route[:1] != ("environments",)]
     if env in overlays:
         root = merge(root, overlays[env], owner=root)
-    elif env is not None:
+        damaged += [route[2:] for route in stack.damaged if route[:2] == ("environments", env)]
+    elif env is not None and not any(route in ((), ("environments",)) for route in stack.damaged):
         stack.problems.append(_no_environment(env, environments, overlays, stack.names[0]))
     if sets:
         stack.texts[override.NAME] = "\n".join(sets)
         root, problems = override.lay(root, sets)
         stack.problems += problems
-    return Layered(stack.names[0], root.data, tuple(stack.problems), tuple(stack.names), stack.texts, root)
+    return Layered(stack.names[0], root.data, tuple(stack.problems), tuple(stack.names), stack.texts, root, tuple(damaged))
 
 
 def _no_environment(env: str, environments: Piece | None, overlays: dict[str, Piece], name: str) -> Diagnostic:
-    from difflib import get_close_matches
+    from mlspec.spelling import guess
 
-    close = get_close_matches(env, list(overlays), n=1)
+    meant = guess(env, overlays)
     listed = f"the spec has {', '.join(overlays)}" if overlays else "the spec has no `environments`"
-    advice = f"did you mean {close[0]}?" if close else listed
+    advice = f"did you mean `{meant.word}`?" if meant else listed
     finding = Finding("unknown-environment", f"there is no environment `{env}`", ("environments",), help=advice, on="key")
     if environments is None:
         return Diagnostic(finding, name, Span(1, 1, 1, 1))
@@ -104,12 +114,14 @@ def _no_environment(env: str, environments: Piece | None, overlays: dict[str, Pi
 class _Stack:
     """The layers read so far, and what is wrong with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self.given = given
         self.problems: list[Diagnostic] = []
         self.names: list[str] = []
         self.texts: dict[str, str] = {}
         self.open: list[str] = []  # the files that extend one another, from the top: one that comes again is a cycle
         self.read: dict[str, Piece] = {}
+        self.damaged: dict[Route, None] = {}
 
     def report(self, piece: Piece, code: str, message: str, advice: str = "", *, on: str = "value") -> None:
         document = piece.layer.document
@@ -121,18 +133,24 @@ class _Stack:
         identity = os.path.realpath(path)
         if identity in self.read:
             return self.read[identity]
+        text = self.given.get(identity) if text is None else text
         document = read(path) if text is None else parse(text, str(path))
         self.names.append(document.name)
         self.texts[document.name] = document.text
         self.problems += document.problems
+        self.damaged.update(dict.fromkeys(document.damaged))
         layer = Layer(document, document.name if parent is None else f"{document.name}, which {parent} extends")
         piece = wrap(layer, (), document.data)
         if not isinstance(piece.content, dict):
             if not document.problems:
                 self.report(piece, "not-a-mapping", "a spec is a mapping of sections", "begin with `mlspec: 1`")
             piece.content = {}
+            self.damaged[()] = None
         self.open.append(identity)
         extends = piece.content.pop("extends", None)
+        if ("extends",) in document.damaged:
+            self._lacks_a_layer(piece)
+            extends = None
         piece = reduce(merge, [*self._bases(path, extends, document.name), piece])
         self.open.pop()
         self.read[identity] = piece
@@ -155,9 +173,19 @@ class _Stack:
                 try:
                     yield self.file(base, name)
                 except Problem as problem:
+                    self._lacks_a_layer(extends)
                     for fault in problem.faults:
                         found = fault.finding if isinstance(fault, Diagnostic) else fault
                         self.report(one, found.code, found.message, found.help)
+
+    def _lacks_a_layer(self, piece: Piece) -> None:
+        """Count every mapping of a document as one that may lack a part: what it extends could not be read."""
+        waiting: list[tuple[Route, Any]] = [((), piece.layer.document.data)]
+        while waiting:
+            route, value = waiting.pop()
+            if isinstance(value, dict):
+                self.damaged[route] = None
+                waiting += [((*route, key), inner) for key, inner in value.items()]
 
     def overlays(self, environments: Piece | None) -> dict[str, Piece]:
         """Return the overlays of a spec by name, without those that are none; each is checked, chosen or not."""

@@ -83,9 +83,11 @@ def _told(ended: Ended) -> dict[str, Any]:
 
 def watched(opened: Opened, pipeline: Pipeline, told: Told) -> tuple[list[str], list[str], list[str]]:
     """Return what "nothing to do" depends on: paths that the run read, paths that it left, and environment variables."""
+    from mlspec import settings
     from mlspec.sources import Readable
 
-    read = [*opened.layered.files, *(str(opened.folder / path) for path in _code(pipeline))]
+    settled = map(str, settings.candidates(opened.path))  # one that is written later counts, too
+    read = [*opened.layered.files, *settled, *(str(opened.folder / path) for path in _code(pipeline))]
     project = opened.checked()
     for source in project.data.sources.values() if project.data else ():
         assert isinstance(source, Readable)  # a run that succeeded has read it

@@ -58,6 +58,11 @@ def _schedule(project: Project) -> Schedule | None:
     return Schedule(CADENCES.get(text, text), project.pipeline.timezone) if text else None
 
 
+def data_params(project: Project) -> dict[str, dict[str, Any]]:
+    """Return the params of the steps that read, check and split the data, by step, for a look at the rows without a run."""
+    return {step.id: dict(step.params) for step in _data_steps(project, _Shared(project))}
+
+
 def _model_steps(project: Project, resolved: Mapping[str, Any]) -> Iterator[Step]:
     """The guide's lifecycle, in order: data, modeling, deployment."""
     shared = _Shared(project)

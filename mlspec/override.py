@@ -10,10 +10,11 @@ from mlspec.diagnostic import Diagnostic, Finding, Route, Severity, dotted
 from mlspec.document import Document, parse
 from mlspec.lines import Lines
 from mlspec.merge import Layer, Piece, merge, wrap
+from mlspec.regex import lazy
 
 NAME = "--set"  # of the document that all of them make, a line each
 MAX_PARTS = 32
-_PART = re.compile(r"""(?:^|\.)(?:"([^"]*)"|'([^']*)'|([^.\[\]"'=\s]+))|\[(\d{1,6})\]""")
+_PART = lazy(r"""(?:^|\.)(?:"([^"]*)"|'([^']*)'|([^.\[\]"'=\s]+))|\[(\d{1,6})\]""")
 
 
 def lay(root: Piece, sets: Sequence[str]) -> tuple[Piece, list[Diagnostic]]:
@@ -65,7 +66,7 @@ def _route(text: str) -> tuple[Route, int]:
 def _document(text: str, begin: int, after: int, end: int) -> Document:
     """Parse one value, and make of it a document with one key: the route as it was written."""
     # everything but the value is blanked, so that its offsets are those of the whole text
-    read = parse(re.sub(r"[^\r\n]", " ", text[:after]) + text[after:end], NAME)
+    read = parse(re.sub(r"[^\r\n]", " ", text[:after]) + text[after:end], NAME, mend=False)
     if read.root is None:
         return Document(NAME, text, None, read.problems)
     key = text[begin : after - 1]

@@ -229,6 +229,11 @@ def explain(route: str) -> str | None:
     return "\n".join([dotted(parts), *told]) if told else None
 
 
+def describe(where: Place, field: FieldInfo | None) -> list[str]:
+    """Say what a place is for, what it takes, its default and the rule that chose it, a line each."""
+    return [line.strip() for line in _explained(where, field)]
+
+
 def _step(where: Place, part: str | int) -> Iterator[tuple[Place, FieldInfo | None]]:
     inner = element(where)
     for model in models(where):
@@ -253,7 +258,8 @@ def _named(where: Place) -> bool:
 
 def _explained(where: Place, field: FieldInfo | None) -> Iterator[str]:
     if field is not None:
-        yield f"  {field.description}"
+        if field.description:
+            yield f"  {field.description}"
         yield f"  takes: {words(where).replace(chr(92) + '|', '|')}"
         yield f"  default: {default(field).strip('`') or 'none: it must be given'}"
         for marker in where.markers:

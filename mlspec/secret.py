@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from mlspec.fields import fault
+from mlspec.regex import lazy
 
 ENVIRONMENT = r"\$\{env:[A-Za-z_][A-Za-z0-9_]*\}"
 STORED = r"\$\{secret:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9._-]+\}"
-REFERENCE = re.compile(rf"{ENVIRONMENT}|{STORED}")
+REFERENCE = lazy(rf"{ENVIRONMENT}|{STORED}")
 HOW = "write ${env:NAME} for an environment variable or ${secret:name/key} for a stored secret"
 
 

@@ -21,38 +21,56 @@ class Fault(NamedTuple):
 class SyntaxFaultError(Exception):
     """Raised where the text stops being YAML."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: Fault, at: int | None = None, start: int | None = None, near: tuple[int, ...] = ()) -> None:
         super().__init__(fault.message)
         self.fault = fault
+        self.at = fault.start if at is None else at  # where the parser could not go on
+        self.start = self.at if start is None else start  # where the thing begins that it was reading
+        self.near = near  # where the last things begin that it had read
 
 
 def events(text: str, *, pure: bool = False) -> Iterator[Any]:
     """Yield the events of a YAML text, with marks whose ``index`` counts characters; raise SyntaxFaultError at a syntax error.
 
-    The text holds no character that YAML forbids. Both parsers are streams: nothing here recurses, however deep the text nests.
+    Both parsers are streams: nothing here recurses, however deep the text nests.
     PyYAML rather than ruamel.yaml: the libyaml inside ruamel.yaml.clib 0.2 and clibz 0.3 is 0.1.7, which rejects
     ``{entrypoint: package.module:name}`` and ``[https://example.com]``; PyYAML 6 carries 0.2.5, which follows YAML 1.2 there.
     """
     from yaml.error import MarkedYAMLError
+    from yaml.reader import ReaderError
 
-    parser = _parser(pure)(text)
+    try:
+        parser = _parser(pure)(text)
+    except ReaderError as error:  # a character that YAML forbids; the parser in Python looks at them first
+        raise SyntaxFaultError(_forbidden(text, error)) from None
     opened: list[int] = []  # where the flow collections begin that are not closed yet
     last = 0
+    recent: tuple[int, ...] = ()
     while True:
         try:
             event = parser.get_event()
         except MarkedYAMLError as error:
-            raise SyntaxFaultError(explain(error, text, opened)) from None
+            at = min(error.problem_mark.index, len(text)) if error.problem_mark else len(text)
+            start = error.context_mark.index if error.context_mark else at
+            raise SyntaxFaultError(explain(error, text, opened), at, start, (*recent, *opened[-2:])) from None
+        except ReaderError as error:
+            raise SyntaxFaultError(_forbidden(text, error)) from None
         except (ValueError, OverflowError):  # the parser in Python converts "\UFFFFFFFF" without looking
             raise SyntaxFaultError(bad_escape(text, max(text.rfind("\\U", 0, parser.index + 1), 0))) from None
         if event is None:
             return
+        recent = (*recent[-2:], event.start_mark.index)
         last = event.end_mark.index
         if getattr(event, "flow_style", False):
             opened.append(last - 1)
         elif opened and text[event.start_mark.index : last] in ("]", "}"):
             opened.pop()
         yield event
+
+
+def _forbidden(text: str, error: Any) -> Fault:
+    at = error.position if isinstance(error.position, int) and 0 <= error.position < len(text) else 0
+    return Fault("control-character", "a character stands here that YAML forbids", at, min(at + 1, len(text)), "remove it")
 
 
 def _parser(pure: bool) -> Callable[[str], Any]:
@@ -159,11 +177,14 @@ def _colon(error: _Error) -> Fault:
     if re.search(r":\s", line):
         message, instead = "a second `: ` stands inside a plain value", 'quote the whole value: "…"'
         return Fault("unexpected-colon", message, error.at, error.at + 1, instead)
+    if "\t" in error.text[begin:key]:
+        return _tab(error._replace(at=begin + error.text[begin:key].index("\t")))
     above = error.text[:begin].rstrip()
-    above = above[error.line_start(len(above)) - len(above) :] if above else ""
-    if len(above) - len(above.lstrip()) >= key - begin and not re.search(r":(\s|$)", above):
-        message = f"`{_short(above.strip())}` above is no key with a value, so no key can follow it"
-        return Fault("missing-colon", message, key, error.at, "write `key: value` there, with a space after the `:`")
+    start = error.line_start(len(above)) if above else 0
+    above = above[start:]
+    if above and not re.search(r":(\s|$)", above) and not above.lstrip().startswith(("- ", "#")):
+        start += len(above) - len(above.lstrip())
+        return missing_colon(error.text, start, error.line_end(start))
     message = "this key is indented deeper than the key above, which already has a value"
     instead = "give both the same indentation, or move the value above to this level"
     return Fault("unexpected-colon", message, key, max(error.at, key + 1), instead)
@@ -194,15 +215,18 @@ def _no_colon(error: _Error) -> Fault:
     if error.opened or error.text[error.start : error.start + 1] in ("[", "{"):
         at = error.opened[-1] if error.opened else error.start
         return _never_closed(error, at)
-    word = error.text[error.start : error.line_end(error.start)]
+    return missing_colon(error.text, error.start, error.line_end(error.start))
+
+
+def missing_colon(text: str, start: int, end: int) -> Fault:
+    """Return the fault of a stretch that ought to be a key."""
+    word = text[start:end]
     message = f"`{_short(word)}` stands where a key is expected, and no `:` follows it"
-    return Fault(
-        "missing-colon",
-        message,
-        error.start,
-        error.start + len(word),
-        "write `key: value`, or indent it to continue the text above",
-    )
+    instead = "write `key: value`, or indent it to continue the text above"
+    if re.match(r"[\w.-]+:\S", word):
+        message = f"`{_short(word)}` stands where a key is expected, and no space follows its `:`"
+        instead = f"write `{word.replace(':', ': ', 1)}`" if len(word) <= 40 else "write `key: value`"
+    return Fault("missing-colon", message, start, end, instead)
 
 
 def _quote(error: _Error) -> Fault:
@@ -329,7 +353,7 @@ _EXPLANATIONS: tuple[tuple[str, Callable[[_Error], Fault]], ...] = (
     (r"quoted scalar: .*(escape|hexdecimal|Unicode)", _escape),
     (r"scanning an (alias|anchor)", _indicator),
     (r"scanning a block scalar", _indicator),
-    (r"directive", _directive),
+    (r"directive|incompatible YAML document", _directive),
     (r"(scanning|parsing) an? tag|undefined tag handle|%TAG", _tag),
     (r"parsing a flow (sequence|mapping): .*expected ','", _bracket),
     (r"expected (the )?node content", _no_content),

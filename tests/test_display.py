@@ -6,13 +6,14 @@ import json
 import re
 import time
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlspec import display
-from mlspec.diagnostic import Diagnostic, Finding, Severity, Span
+from mlspec.diagnostic import Diagnostic, Finding, Patch, Severity, Span
 from mlspec.document import parse
 
 
@@ -78,6 +79,57 @@ def test_a_whole_page() -> None:
     )
     assert display.text([], {}) == display.concise([]) == ""
     assert display.as_json([]) == []
+
+
+def test_reasons_layers_fixes_and_pages() -> None:
+    text = "a: 1\nb: 2\n"
+    reason = "It leaks, and so the score is too good; in use it will be far worse than anybody was told before."
+    finding = Finding("leak", "`a` leaks", help="remove it", why=reason)
+    patch = Patch("remove it", (), safe=False)
+    found = [
+        Diagnostic(finding, "f", Span(1, 1, 1, 2), (("seen here", "f", Span(2, 1, 2, 2)),), "base.yaml", patch),
+        Diagnostic(finding, "f", Span(2, 1, 2, 2), patch=replace(patch, safe=True)),
+    ]
+    shown = display.text(found, {"f": text}, width=60, manual=lambda one: ("LEA001", f"https://x/{one.finding.code}"))
+    assert shown == (
+        "error[leak]: `a` leaks\n"
+        " --> f:1:1\n"
+        "  |\n"
+        "1 | a: 1\n"
+        "  | ^\n"
+        "  = why: It leaks, and so the score is too good; in use it\n"
+        "         will be far worse than anybody was told before.\n"
+        "  = help: remove it\n"
+        "  = set by: base.yaml\n"
+        "  = fix: remove it (--unsafe-fixes)\n"
+        "  = see: https://x/leak\n"
+        "note: seen here\n"
+        " --> f:2:1\n"
+        "  |\n"
+        "2 | b: 2\n"
+        "  | -\n"
+        "\n"
+        "error[leak]: `a` leaks\n"
+        " --> f:2:1\n"
+        "  |\n"
+        "2 | b: 2\n"
+        "  | ^\n"
+        "  = help: remove it\n"
+        "  = fix: remove it (--fix)\n"
+        "\n"
+        "2 errors"
+    )
+    assert max(map(len, shown.splitlines())) <= 60
+
+
+def test_many_findings_of_one_code_are_capped() -> None:
+    found = [diagnostic(Span(line, 1, line, 2), f"m{line}") for line in range(1, 18)]
+    found += [diagnostic(Span(30, 1, 30, 2), "other", code="other"), diagnostic(Span(1, 1, 1, 2), "elsewhere", file="g.yaml")]
+    shown = display.text(found, {}, cap=10)
+    assert shown.count("error[code]") == 11
+    assert "\n\n… and 7 more code, --no-cap shows them\n\n" in shown
+    assert shown.endswith("19 errors")
+    assert display.text(found, {}).count("error[code]") == 18
 
 
 def test_line_numbers_share_a_margin() -> None:
@@ -167,8 +219,13 @@ def test_json_is_plain_and_complete() -> None:
         "end_column": 2,
         "severity": "error",
         "code": "duplicate-key",
+        "rule": "",
         "message": "the key `a` is written twice",
+        "why": "",
         "help": "keep one of the two",
+        "url": "",
+        "layer": "",
+        "fix": None,
         "route": [],
         "related": [
             {"message": "it is first written here", "file": "f.yaml", "line": 1, "column": 1, "end_line": 1, "end_column": 2}
@@ -212,7 +269,7 @@ def test_marks_are_aligned_in_any_script(line: str, start: int, length: int, wid
     assert columns(shown) <= width - 4
     assert columns(marks) <= width - 4
     spanned = display.visible(line[start : start + length])
-    if "\t" not in line and spanned.strip():
+    if "\t" not in line and spanned.strip() and columns(spanned):  # a mark without a width of its own still gets a caret
         before = marks.index("^")
         cells = [char for char in shown for _ in range(columns(char))]  # one entry a column; a combining mark has none
         wanted = [char for char in spanned for _ in range(columns(char))]

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 FLOORS = [
     # ground: knows nothing of machine learning
-    {"diagnostic", "scalar", "lines", "pure_yaml", "document", "layers", "composer", "merge", "override", "syntax", "display", "bundle", "render", "fields", "kinds", "quantity", "secret", "entrypoint", "expression"},
+    {"diagnostic", "spelling", "scalar", "lines", "pure_yaml", "document", "layers", "composer", "recovery", "merge", "override", "syntax", "display", "bundle", "render", "fields", "kinds", "quantity", "secret", "entrypoint", "expression", "regex"},
     # the shape of work
     {"ir", "ops", "metrics"},
     # open unions
@@ -24,12 +24,13 @@ FLOORS = [
     # the spec, and what it means
     {"spec", "backend"},
     {"backends", "schema", "reference"},
-    {"lower", "rules", "store", "settings", "suppression"},
+    {"lower", "rules", "store", "settings", "suppression", "baseline", "formats"},
     # the verbs
-    {"lint"},
+    {"lint", "concrete", "amend", "mending", "repair", "formatter", "names", "cursor", "glossary", "manual"},
     {"folder", "runner", "build", "progress", "wheelhouse"},
-    {"local", "remote", "receipt"},
-    {"cli"},
+    {"local", "remote", "receipt", "seen"},
+    {"language_server"},
+    {"cli", "commands"},
     {"__main__"},
 ]  # fmt: skip
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

@@ -247,7 +247,7 @@ def test_faults_of_layers(write: Write, texts: dict[str, str], problem: tuple[st
 @pytest.mark.parametrize(
     ("text", "where", "help"),
     [
-        ("environments: {prod: {}, dev: {}}", "environments", "did you mean prod?"),
+        ("environments: {prod: {}, dev: {}}", "environments", "did you mean `prod`?"),
         ("environments: {alpha: {}}", "environments", "the spec has alpha"),
         ("a: 1", "", "the spec has no `environments`"),
     ],

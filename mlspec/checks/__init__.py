@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -64,7 +63,9 @@ def known(columns: Sequence[str] | None, schema: Mapping[str, Any], key: str = "
     faults = []
     for index, name in enumerate(columns or ()):
         if name not in schema:
-            close = difflib.get_close_matches(name, schema, n=1)
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, schema, n=1)
             help_text = f"did you mean `{close[0]}`?" if close else f"the columns are {', '.join(schema)}"
             faults.append(Finding("unknown-column", f"the data has no column `{name}`", (key, index), help=help_text))
     if faults:

@@ -122,22 +122,34 @@ class Case:
         """Return the plain data that the spec writes at a route; None where it writes nothing."""
         value: Any = self.raw
         for part in route:
-            if (isinstance(value, Mapping) and part in value) or (
-                isinstance(value, list) and isinstance(part, int) and part < len(value)
-            ):
-                value = value[part]
-            else:
-                return None
+            value = _part(value, part)
         return value
 
     def texts(self, *route: str | int) -> Iterator[tuple[Route, str]]:
         """Yield (route, text) of every text that the spec writes below a route, keys aside."""
-        waiting: list[tuple[Route, Any]] = [(route, self.written(*route))]
-        while waiting:
-            at, value = waiting.pop()
-            if isinstance(value, str):
-                yield at, value
-            elif isinstance(value, Mapping):
-                waiting += [((*at, key), inner) for key, inner in reversed(list(value.items()))]
-            elif isinstance(value, list):
-                waiting += [((*at, index), inner) for index, inner in reversed(list(enumerate(value)))]
+        length = len(route)
+        return ((at, text) for at, text in self._texts if at[:length] == route)
+
+    @cached_property
+    def _texts(self) -> list[tuple[Route, str]]:
+        found: list[tuple[Route, str]] = []
+        _collect(self.raw, (), found)
+        return found
+
+
+def _part(value: Any, part: str | int) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(str(part))
+    return value[part] if isinstance(value, list) and isinstance(part, int) and part < len(value) else None
+
+
+def _collect(value: Any, route: Route, found: list[tuple[Route, str]]) -> None:
+    """Add every text below a value; the reader has limited how deep values nest."""
+    if type(value) is str:
+        found.append((route, value))
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _collect(inner, (*route, key), found)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _collect(inner, (*route, index), found)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +39,8 @@ class Readable(Source):
 
     def fingerprint(self, root: Path) -> str:
         """Return the SHA-256, in hex, of the content: of the file, or of the digests of several in order."""
+        import hashlib
+
         digests = []
         for path in self.files(root):
             with path.open("rb") as file:
@@ -78,7 +78,9 @@ def _missing(root: Path, pattern: str) -> Finding:
         help_text = "paths are relative to the data root, which is the spec's folder unless a run is given another"
         return Finding("missing-file", f"there is no `{pattern}`: its folder does not exist", ("path",), help=help_text)
     here = sorted(path.name for path in folder.iterdir() if path.is_file())
-    close = difflib.get_close_matches(Path(pattern).name, here, n=1)
+    from difflib import get_close_matches
+
+    close = get_close_matches(Path(pattern).name, here, n=1)
     parent = Path(pattern).parent.as_posix()
     close_path = close[0] if close and parent == "." else f"{parent}/{close[0]}" if close else ""
     help_text = f"did you mean `{close_path}`?" if close else "paths are relative to the data root"

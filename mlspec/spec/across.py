@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from mlspec import metrics
-from mlspec.diagnostic import Finding, Route, Severity
+from mlspec.diagnostic import Change, Finding, Fix, Route, Severity
+from mlspec.spelling import Guess, close, guess
 
 if TYPE_CHECKING:
+    from mlspec.ir import Op
     from mlspec.spec.project import Project
 
 Check = Callable[["Project"], Iterator[Finding]]
@@ -33,17 +34,20 @@ def contradictions(project: Project, broken: frozenset[str]) -> Iterator[Finding
             yield from check(project)
 
 
-def _close(word: str, words: Iterable[str], cutoff: float = 0.6) -> str | None:
-    known = list(words)
-    alike = [one for one in known if one.lower() == word.lower()]
-    return next(iter(alike or difflib.get_close_matches(word, known, n=1, cutoff=cutoff)), None)
-
-
-def _unknown(what: str, word: str, known: Iterable[str], route: Route, code: str) -> Finding:
+def _unknown(what: str, word: str, known: Iterable[str], route: Route, code: str, prefix: str = "", suffix: str = "") -> Finding:
+    """Return the finding of a word that names nothing; `prefix` and `suffix` are what stands beside the word in its value."""
     known = sorted(known)
-    close = _close(word, known)
+    meant = guess(word, known)
     there = f"there are {', '.join(known)}" if known else f"there is no {what}"
-    return Finding(code, f"there is no {what} `{word}`", route, help=f"did you mean `{close}`? " * bool(close) + there)
+    help_text = (f"did you mean `{prefix}{meant.word}{suffix}`? " if meant else "") + there
+    return Finding(code, f"there is no {what} `{word}`", route, help=help_text, fix=_written(meant, route, prefix, suffix))
+
+
+def _written(meant: Guess | None, route: Route, prefix: str = "", suffix: str = "") -> Fix | None:
+    """Return the fix that puts a word in its place, where it is certain which."""
+    if meant is None or not meant.sure:
+        return None
+    return Fix(f"write `{meant.word}`", (Change("set", route, f"{prefix}{meant.word}{suffix}"),), safe=meant.same)
 
 
 @reads("task", "data", "model", "steps")
@@ -78,9 +82,9 @@ def sources_combined(project: Project) -> Iterator[Finding]:
     if data is None:
         return
     if data.join and data.union is not None:
-        yield Finding(
-            "contradiction", "`join` and `union` cannot both be", ("data", "union"), help="keep one of the two", on="key"
-        )
+        related = (("the sources are joined here", ("data", "join")),)
+        message = "`join` and `union` cannot both be"
+        yield Finding("contradiction", message, ("data", "union"), help="keep one of the two", on="key", related=related)
     elif len(data.sources) > 1 and not data.join and data.union is None:
         names = ", ".join(data.sources)
         help_text = "add `join` to put them side by side, or `union` to stack them"
@@ -111,6 +115,7 @@ def one_role(project: Project) -> Iterator[Finding]:
                 f"`{names[0]}` has the role `{role}`, too",
                 ("data", "columns", name, "role"),
                 help="only one column can have it",
+                related=((f"`{names[0]}` is here", ("data", "columns", names[0], "role")),),
             )
 
 
@@ -121,23 +126,28 @@ def target_column(project: Project) -> Iterator[Finding]:
     if project.data is None or task is None or task.target is None:
         return
     column = project.data.columns.get(task.target)
+    here = (("the target is named here", ("task", "target")),)
     for name, other in project.data.columns.items():
-        if other.role == "target" and name != task.target:
+        if other.role == "target" and name != task.target and (column is not None or not close(task.target, [name])):
             help_text = f"write `task.target: {name}`, or give `{name}` another role"
-            yield Finding("contradiction", f"`task.target` is `{task.target}`", ("data", "columns", name, "role"), help=help_text)
+            route: Route = ("data", "columns", name, "role")
+            yield Finding("contradiction", f"`task.target` is `{task.target}`", route, help=help_text, related=here)
     if column is None:
         return
-    route: Route = ("data", "columns", task.target)
+    route = ("data", "columns", task.target)
     if column.role not in ("feature", "target"):
         yield Finding(
             "contradiction",
             f"the target has the role `{column.role}`",
             (*route, "role"),
             help="leave `role` out, or write `target`",
+            related=here,
         )
     if task.kind == "regression" and column.type in ("string", "category", "boolean"):
         message = f"a regression predicts numbers; `{task.target}` is declared as {column.type}"
-        yield Finding("contradiction", message, (*route, "type"), help="write `task.kind: classification`, or another target")
+        help_text = "write `task.kind: classification`, or another target"
+        related = (("the task is declared here", ("task", "kind")),)
+        yield Finding("contradiction", message, (*route, "type"), help=help_text, related=related)
     if task.positive is not None and column.values is not None and str(task.positive) not in {str(one) for one in column.values}:
         yield _unknown(
             f"value of `{task.target}`", str(task.positive), map(str, column.values), ("task", "positive"), "unknown-label"
@@ -161,9 +171,9 @@ def metric_targets(project: Project) -> Iterator[Finding]:
     primary = [index for index, one in enumerate(project.requirements.metrics) if one.primary]
     for index in primary[1:]:
         route: Route = ("requirements", "metrics", index, "primary")
-        yield Finding(
-            "contradiction", "there is another primary metric", route, help="models are compared by one: keep one `primary: true`"
-        )
+        help_text = "models are compared by one: keep one `primary: true`"
+        related = (("the other one is here", ("requirements", "metrics", primary[0], "primary")),)
+        yield Finding("contradiction", "there is another primary metric", route, help=help_text, related=related)
     for index, wanted in enumerate(project.requirements.metrics):
         route = ("requirements", "metrics", index)
         if wanted.target.unit not in (None, "fraction"):
@@ -198,16 +208,20 @@ def _metric(project: Project, name: str, route: Route) -> Iterator[Finding]:
     fitting = [one.name for one in metrics.CATALOGUE.values() if task in one.tasks and one.realised]
     own = list(project.evaluation.metrics)
     if known is None:
-        meant = metrics.meant(name) or _close(metrics.normal(name), [*fitting, *own, *metrics.CATALOGUE])
-        help_text = f"did you mean `{meant}`? " if meant else ""
+        named = [*fitting, *own, *(one for one in metrics.CATALOGUE if one not in fitting)]
+        meant = guess(name, named, {word: (one,) for word, one in metrics.SYNONYMS.items()})
+        help_text = f"did you mean `{meant.word}`? " if meant else ""
         listed = f"for {task}: {', '.join([*fitting, *own])}; your own are declared in `evaluation.metrics`"
-        yield Finding("unknown-metric", f"there is no metric `{name}`", route, help=help_text + listed)
+        yield Finding(
+            "unknown-metric", f"there is no metric `{name}`", route, help=help_text + listed, fix=_written(meant, route)
+        )
     elif task is not None and task not in known.tasks:
         yield Finding(
             "metric-of-another-task",
             f"{name} is for {' and '.join(known.tasks)}, not for {task}",
             route,
             help=f"one of {', '.join(fitting)}",
+            related=(("the task is declared here", ("task", "kind")),),
         )
     elif not known.realised:
         help_text = "today: a run stops, because nothing computes it; declare one of your own in `evaluation.metrics`"
@@ -228,7 +242,8 @@ def explained(project: Project) -> Iterator[Finding]:
     """Where people must be able to follow a decision, the run says which columns matter."""
     if project.requirements.interpretability == "required" and project.evaluation.explain == "none":
         message = "`requirements.interpretability` is `required`"
-        yield Finding("contradiction", message, ("evaluation", "explain"), help="write `permutation`")
+        related = (("it is demanded here", ("requirements", "interpretability")),)
+        yield Finding("contradiction", message, ("evaluation", "explain"), help="write `permutation`", related=related)
 
 
 @reads("evaluation", "task")
@@ -244,6 +259,7 @@ def for_classification(project: Project) -> Iterator[Finding]:
                 ("evaluation", name),
                 help="leave it out",
                 on="key",
+                related=(("the task is declared here", ("task", "kind")),),
             )
 
 
@@ -252,6 +268,7 @@ def split_keys(project: Project) -> Iterator[Finding]:
     """A strategy has the keys it needs and none that it ignores."""
     splits, columns = project.splits, project.data.columns if project.data else {}
     roles = {column.role for column in columns.values()}
+    chosen = (("the strategy is chosen here", ("splits", "strategy")),)
     if splits.strategy == "group" and splits.group_by is None and "group" not in roles:
         yield Finding(
             "missing-key", "`group_by` is missing", ("splits",), help="name the column whose equal values stay together", on="key"
@@ -260,7 +277,7 @@ def split_keys(project: Project) -> Iterator[Finding]:
         yield Finding("missing-key", "`time` is missing", ("splits",), help="name the column that orders rows", on="key")
     if splits.group_by is not None and splits.strategy in ("random", "stratified"):
         message = f"the strategy `{splits.strategy}` does not keep groups together"
-        yield Finding("contradiction", message, ("splits", "group_by"), help="write `strategy: group`", on="key")
+        yield Finding("contradiction", message, ("splits", "group_by"), help="write `strategy: group`", on="key", related=chosen)
     if splits.time is not None and splits.strategy in ("random", "stratified", "group"):
         yield Finding(
             "contradiction",
@@ -268,6 +285,7 @@ def split_keys(project: Project) -> Iterator[Finding]:
             ("splits", "time"),
             help="write `strategy: temporal`",
             on="key",
+            related=chosen,
         )
     temporal = splits.strategy == "temporal" or (splits.strategy == "auto" and (splits.time is not None or "time" in roles))
     if splits.gap > 0 and not temporal:
@@ -279,43 +297,228 @@ def split_keys(project: Project) -> Iterator[Finding]:
             on="key",
         )
     if splits.strategy == "stratified" and project.task is not None and project.task.kind != "classification":
-        yield Finding(
-            "contradiction", f"a {project.task.kind} has no classes to stratify by", ("splits", "strategy"), help="write `random`"
+        message, related = (
+            f"a {project.task.kind} has no classes to stratify by",
+            (("the task is declared here", ("task", "kind")),),
         )
+        yield Finding("contradiction", message, ("splits", "strategy"), help="write `random`", related=related)
 
 
-@reads("data", "splits", "evaluation", "task")
-def near_misses(project: Project) -> Iterator[Finding]:
-    """A column that is named somewhere and is all but one that is declared: not every column must be, so this is a warning."""
-    if project.data is None or not project.data.columns:
+@reads("task", "model", "baseline", "requirements", "evaluation", "training", "monitoring", "retraining")
+def named_metrics(project: Project) -> Iterator[Finding]:
+    """Metrics that are named beside the requirements are metrics of the task, too."""
+    named: list[tuple[Route, str | None]] = []
+    if project.training.tuning:
+        named.append((("training", "tuning", "metric"), project.training.tuning.metric))
+    if project.monitoring and project.monitoring.concept_drift:
+        named.append((("monitoring", "concept_drift", "metric"), project.monitoring.concept_drift.metric))
+    if project.retraining and project.retraining.ab_test:
+        named.append((("retraining", "ab_test", "metric"), project.retraining.ab_test.metric))
+    business = {one.name for one in project.requirements.business}  # an experiment may compare what the business counts
+    for route, name in named:
+        if name is not None and name not in project.evaluation.metrics and name not in business:
+            yield from _metric(project, name, route)
+
+
+@reads("model", "training")
+def searched(project: Project) -> Iterator[Finding]:
+    """The search looks at parameters that the family has."""
+    family, tuning = project.model, project.training.tuning
+    if family is None or tuning is None or family.kind == "custom":
         return
-    declared = project.data.columns
-    stacked = {project.data.union.source_column} if project.data.union else set()
+    known = list(type(family.params).model_fields)
+    for name in tuning.space:
+        if name not in known:
+            route: Route = ("training", "tuning", "space", name)
+            meant = guess(name, [one for one in known if one not in tuning.space])
+            help_text = f"did you mean `{meant.word}`?" if meant else f"it has {', '.join(known)}"
+            fix = (
+                Fix(f"write `{meant.word}`", (Change("rename", route, meant.word),), meant.same) if meant and meant.sure else None
+            )
+            yield Finding(
+                "unknown-parameter", f"{family.kind} has no parameter `{name}`", route, help=help_text, on="key", fix=fix,
+                related=(("the family is chosen here", ("model", "kind")),),
+            )  # fmt: skip
+
+
+def _columns_of_sources(project: Project) -> set[str] | None:
+    """Return the columns of all sources where the spec names every one of them, else None."""
+    data = project.data
+    if data is None or any(getattr(source, "names", None) is None for source in data.sources.values()):
+        return None
+    found = {name for source in data.sources.values() for name in getattr(source, "names", ())}
+    return found | ({data.union.source_column} if data.union and data.union.source_column else set())
+
+
+Named = tuple[Route, str, str, str]
+"""Where a column is named, its name, and what stands before and after it in the value."""
+
+
+def _named_columns(project: Project) -> Iterator[Named]:
+    """Yield the columns that the spec names outside of `data.columns`."""
     named: list[tuple[Route, str | None]] = [
         (("task", "target"), project.task.target if project.task else None),
         (("splits", "group_by"), project.splits.group_by),
         (("splits", "time"), project.splits.time),
     ]
     for index, one in enumerate(project.evaluation.slices):
-        named.append((("evaluation", "slices", index), one.column))
-    for index, name in enumerate(project.evaluation.fairness.sensitive if project.evaluation.fairness else ()):
-        named.append((("evaluation", "fairness", "sensitive", index), name))
-    for route, word in named:
-        if word is not None and word not in declared and word not in stacked and (close := _close(word, declared, 0.8)):
-            message = f"column `{word}` is not declared, and `{close}` is"
-            yield Finding("suspicious-column", message, route, Severity.WARNING, help=f"did you mean `{close}`?")
+        route: Route = ("evaluation", "slices", index)
+        named.append(((*route, "column") if len(one.model_fields_set) > 1 else route, one.column))
+    sensitive = project.evaluation.fairness.sensitive if project.evaluation.fairness else ()
+    named += [(("evaluation", "fairness", "sensitive", index), name) for index, name in enumerate(sensitive)]
+    drift = project.monitoring.data_drift if project.monitoring else None
+    named += [(("monitoring", "data_drift", "columns", index), name) for index, name in enumerate(drift.columns if drift else ())]
+    named += _of_transforms(project)
+    yield from ((route, name, "", "") for route, name in named if name is not None)
+    for route, text in _conditions(project):
+        yield from _in_condition(route, text)
 
 
-@reads("steps")
+def _of_transforms(project: Project) -> Iterator[tuple[Route, str | None]]:
+    for index, transform in enumerate(project.features):
+        names = getattr(transform, "columns", None)
+        if isinstance(names, list | tuple):
+            yield from ((("features", index, "columns", at), name) for at, name in enumerate(names))
+        if transform.kind == "custom":
+            return  # it may make columns of any name
+
+
+def _conditions(project: Project) -> list[tuple[Route, str]]:
+    """Return the conditions of a spec with their routes; those of checks have been read when the spec was."""
+    texts: list[tuple[Route, str | None]] = [
+        (("requirements", "coverage", index, "where"), one.where) for index, one in enumerate(project.requirements.coverage)
+    ]
+    texts += [(("evaluation", "slices", index, "where"), one.where) for index, one in enumerate(project.evaluation.slices)]
+    checks = project.data.checks if project.data else ()
+    texts += [(("data", "checks", index, "that"), getattr(one, "that", None)) for index, one in enumerate(checks)]
+    return [(route, text) for route, text in texts if text is not None]
+
+
+@reads("requirements", "evaluation")
+def conditions(project: Project) -> Iterator[Finding]:
+    """The condition of a slice or a scenario can be read."""
+    from mlspec.expression import BadExpression, parse
+
+    for route, text in _conditions(project):
+        try:
+            parse(text)
+        except BadExpression as bad:
+            yield Finding("bad-expression", bad.message, route, help=bad.help)
+
+
+def _in_condition(route: Route, text: str) -> Iterator[Named]:
+    from mlspec.expression import BadExpression, parse
+
+    try:
+        names = parse(text).columns
+    except BadExpression:
+        return
+    for name in names:
+        before, found, after = text.partition(name)
+        alone = bool(found) and name not in after
+        yield route, name, before if alone else "", after if alone else ""
+
+
+@reads("data", "splits", "evaluation", "task", "features", "requirements", "monitoring")
+def named_columns(project: Project) -> Iterator[Finding]:
+    """A column that is named somewhere is one that the sources name, or at least not all but one that is declared.
+
+    Where the rows may hold columns that the spec does not mention, a near miss is a warning.
+    """
+    if project.data is None:
+        return
+    declared, complete = project.data.columns, _columns_of_sources(project)
+    made = {project.data.union.source_column} if project.data.union else set()
+    for route, word, before, after in _named_columns(project):
+        if word in declared or word in made or (complete is not None and word in complete):
+            continue
+        meant = close(word, [*declared, *(complete or ())])
+        if meant is None and (complete is None or route[0] == "features"):
+            continue
+        related = (
+            ((f"`{meant.word}` is declared here", ("data", "columns", meant.word)),) if meant and meant.word in declared else ()
+        )
+        fix = _fixed_column(meant, route, before, after)
+        if meant is not None:
+            message = f"column `{word}` is not declared, and `{meant.word}` is"
+            help_text = f"did you mean `{meant.word}`?"
+            yield Finding("suspicious-column", message, route, Severity.WARNING, help_text, related=related, fix=fix)
+        else:
+            help_text = f"the sources name {', '.join(sorted(complete or ()))}"
+            yield Finding("unknown-column", f"no source has a column `{word}`", route, help=help_text)
+
+
+def _fixed_column(meant: Guess | None, route: Route, before: str, after: str) -> Fix | None:
+    if meant is None or (route[-1] in ("where", "that") and not before and not after):
+        return None
+    return Fix(f"write `{meant.word}`", (Change("set", route, f"{before}{meant.word}{after}"),), safe=False)
+
+
+def implied() -> Mapping[str, Op]:
+    """Return the steps that a spec with a model implies, as `mlspec.lower` makes them; some only where the spec asks for them."""
+    from mlspec import ops
+
+    return {
+        "ingest": ops.INGEST,
+        "validate": ops.VALIDATE,
+        "check_data": ops.GATE,
+        "split": ops.SPLIT,
+        "featurize": ops.FEATURIZE,
+        "train": ops.TRAIN,
+        "featurize_baseline": ops.FEATURIZE,
+        "train_baseline": ops.TRAIN,
+        "cross_validate": ops.CROSS_VALIDATE,
+        "evaluate": ops.EVALUATE,
+        "evaluate_baseline": ops.EVALUATE,
+        "decide": ops.DECIDE,
+        "explain": ops.EXPLAIN,
+        "report": ops.REPORT_OP,
+        "gate": ops.GATE,
+        "package": ops.PACKAGE_OP,
+        "register": ops.REGISTER,
+    }
+
+
+def _implied(project: Project) -> dict[str, set[str]] | None:
+    """Return the outputs of the steps that a spec implies, by step; None where a section is missing that says so."""
+    sections = (project.task, project.data, project.model)
+    if any(one is None for one in sections):
+        return {} if all(one is None for one in sections) else None
+    left_out = {
+        "featurize_baseline": project.baseline is None or project.baseline.kind == "sklearn.dummy",
+        "cross_validate": not project.training.cross_validation,
+        "explain": project.evaluation.explain != "permutation",
+    }
+    return {name: {port.name for port in op.outputs} for name, op in implied().items() if not left_out.get(name)}
+
+
+@reads("steps", "task", "data", "model", "baseline", "training", "evaluation")
 def own_steps(project: Project) -> Iterator[Finding]:
-    """The user's steps refer to outputs that the user's other steps have."""
+    """The user's steps refer to steps that there are, and to outputs that these have."""
+    given = _implied(project) if project.steps else None
+    if given is None:
+        return
+    gives = given | {name: set(step.outputs) for name, step in project.steps.items()}
     for name, step in project.steps.items():
         for port, text in step.inputs.items():
-            source, _, output = text.partition(".")
-            if source in project.steps and output not in project.steps[source].outputs:
-                given = sorted(project.steps[source].outputs)
-                help_text = f"it gives {', '.join(given)}" if given else f"declare it in `steps.{source}.outputs`"
-                message = f"step `{source}` has no output `{output}`"
-                yield Finding("unknown-output", message, ("steps", name, "inputs", port), help=help_text)
-        if name in step.after:
-            yield Finding("contradiction", "a step cannot wait for itself", ("steps", name, "after"), help="remove it")
+            yield from _taken(text, gives, ("steps", name, "inputs", port), project.steps)
+        for index, other in enumerate(step.after):
+            route: Route = ("steps", name, "after", index)
+            if other == name:
+                yield Finding("contradiction", "a step cannot wait for itself", ("steps", name, "after"), help="remove it")
+            elif other not in gives:
+                yield _unknown("step", other, gives, route, "unknown-step")
+
+
+def _taken(text: str, gives: Mapping[str, set[str]], route: Route, own: Mapping[str, Any]) -> Iterator[Finding]:
+    source, _, output = text.partition(".")
+    if source not in gives:
+        yield _unknown("step", source, gives, route, "unknown-step", suffix=f".{output}")
+    elif output not in gives[source]:
+        given = sorted(gives[source])
+        meant = guess(output, given)
+        there = f"it gives {', '.join(given)}" if given else f"declare it in `steps.{source}.outputs`"
+        help_text = (f"did you mean `{source}.{meant.word}`? " if meant else "") + there
+        related = (("the step is declared here", ("steps", source)),) if source in own else ()
+        message, fix = f"step `{source}` has no output `{output}`", _written(meant, route, prefix=f"{source}.")
+        yield Finding("unknown-output", message, route, help=help_text, related=related, fix=fix)

@@ -122,6 +122,9 @@ class Project(Section):
     )
 
 
+REQUIRED = ("task", "data", "model")
+"""The sections of a spec that trains a model; one that only has steps of its own needs none."""
+
 PLACEHOLDERS: dict[str, Any] = {"mlspec": 1, "project": {"name": "unnamed"}}
 
 
@@ -146,9 +149,11 @@ def inspect(data: Any, damaged: Sequence[Route] = ()) -> Inspection:
     nor anything against the sections they are in that only the whole could answer.
     """
     from mlspec.spec.across import contradictions
-    from mlspec.spec.faults import findings, unharmed
+    from mlspec.spec.faults import findings, reasoned, unharmed
 
     hurt = frozenset(str(route[0]) for route in damaged if route)
+    if () in damaged:  # what is not there may have been on the lines that are lost
+        hurt |= {name for name in Project.model_fields if name not in data}
     project: Project | None = None
     try:
         project = Project.model_validate(data)
@@ -156,14 +161,17 @@ def inspect(data: Any, damaged: Sequence[Route] = ()) -> Inspection:
     except ValidationError as error:
         found = findings(flatten(error.errors(include_url=False), Project), data)  # type: ignore[arg-type]
     if project is not None and not damaged:
-        found = list(contradictions(project, frozenset()))
+        found = reasoned(contradictions(project, frozenset()))
         settled = _settled(project)
-        return Inspection(None if any(one.severity == "error" for one in found) else settled, settled, frozenset(), found)
+        lacking = frozenset(one for one in REQUIRED if getattr(project, one) is None)
+        if project.steps and len(lacking) == len(REQUIRED):
+            lacking = frozenset()
+        return Inspection(None if any(one.severity == "error" for one in found) else settled, settled, lacking, found)
     found = unharmed(found, damaged)
     rest, broken = _rest(data, found, hurt)
     if rest is None:
-        return Inspection(None, None, broken, found)
-    return Inspection(None, _settled(rest), broken, found + list(contradictions(rest, broken)))
+        return Inspection(None, None, broken, reasoned(found))
+    return Inspection(None, _settled(rest), broken, reasoned([*found, *unharmed(list(contradictions(rest, broken)), damaged)]))
 
 
 def validate(layered: Any) -> tuple[Project | None, list[Finding]]:
@@ -178,20 +186,30 @@ def validate(layered: Any) -> tuple[Project | None, list[Finding]]:
 
 def _rest(data: Any, found: list[Finding], hurt: frozenset[str]) -> tuple[Project | None, frozenset[str]]:
     """Return the project without its broken sections, and which those are."""
-    from mlspec.spec.faults import meant_key
-
     if not isinstance(data, dict):
         return None, frozenset()
     broken = {str(one.route[0]) for one in found if one.route} | hurt
-    broken |= {
-        meant_key(one.route, Project, data, []) or "" for one in found if one.code == "unknown-key" and len(one.route) == 1
-    }
+    broken |= {name for one in found if one.code == "unknown-key" and one.route for name in _elsewhere(one.route, data)}
     rest = {key: value for key, value in data.items() if key not in broken}
     missing = {name for name in PLACEHOLDERS if name not in rest}
     try:
         return Project.model_validate(PLACEHOLDERS | rest), frozenset(broken | missing)
     except ValidationError:
         return None, frozenset(broken)
+
+
+def _elsewhere(route: Route, data: Any) -> set[str]:
+    """Return the sections that an unknown key belongs to, or was to be: what they lack may be what stands there."""
+    from mlspec.spec.faults import meant_key
+    from mlspec.spec.shape import homes
+
+    word = str(route[-1])
+    if word in Project.model_fields:
+        return {word}
+    if len(route) > 1:
+        return set()
+    meant = meant_key(route, Project, data, [])
+    return {meant.word} if meant else {place.partition(".")[0] for place in homes(word, Project, ())}
 
 
 def _settled(project: Project) -> Project:

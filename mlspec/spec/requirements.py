@@ -12,7 +12,6 @@ from mlspec.quantity import Target
 from mlspec.spec.text import Flag, Text
 
 Level = Literal["low", "medium", "high"]
-UNCHECKED = Later("it is checked and kept in the packaged spec; no rule holds the automation level against it")
 
 if TYPE_CHECKING:
     from mlspec.spec.demands import Automation, BusinessTarget, Constraint, Maintainability, Service
@@ -50,14 +49,10 @@ class Requirements(Section):
         "none", description="Whether people must be able to follow a decision: `required` forbids `evaluation.explain: none`."
     )
     automation: Annotated[Automation | None, Later()] = Field(None, description="How much the model decides by itself.")
-    criticality: Annotated[Level | None, UNCHECKED] = Field(None, description="How much hangs on one decision.")
-    volume: Annotated[Literal["low", "medium", "high", "very_high"] | None, UNCHECKED] = Field(
-        None, description="How many decisions there are."
-    )
-    error_cost: Annotated[Level | None, UNCHECKED] = Field(None, description="What a wrong decision costs.")
-    regulation: Annotated[Literal["minimal", "some", "strict"] | None, UNCHECKED] = Field(
-        None, description="How strictly it is regulated."
-    )
+    criticality: Level | None = Field(None, description="How much hangs on one decision.")
+    volume: Literal["low", "medium", "high", "very_high"] | None = Field(None, description="How many decisions there are.")
+    error_cost: Level | None = Field(None, description="What a wrong decision costs.")
+    regulation: Literal["minimal", "some", "strict"] | None = Field(None, description="How strictly it is regulated.")
     compliance: Annotated[tuple[Text, ...], Later()] = Field((), description="Rules that apply, such as `gdpr` or `hipaa`.")
     coverage: tuple[Scenario, ...] = Field((), description="Situations the model must handle: each is a slice of the evaluation.")
     constraints: Annotated[tuple[Constraint, ...], Later()] = Field((), description="What must not be done.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -97,3 +98,68 @@ def below(where: Place, part: str | int) -> Iterator[Place]:
             yield place(known[str(part)])
     if (inner := element(where)) is not None:
         yield inner
+
+
+def homes(word: str, model: type[BaseModel] | None, route: tuple[str | int, ...]) -> list[str]:
+    """Return the dotted places, nearest first, that know a key which `model`, at the end of a route, does not: "" is the top.
+
+    Where none is near, or very many are, nothing is said.
+    """
+    here = tuple("[]" if isinstance(part, int) else part for part in route)
+    below_here = [(*here, *one) for one in _places(word, Place(model), 2)] if model else []
+    if below_here:
+        return [_shown(one) for one in below_here]
+    ranked = sorted({one: _apart(one, here) for one in _everywhere().get(word, ())}.items(), key=lambda pair: pair[1])
+    nearest = [one for one, far in ranked if far == ranked[0][1]]
+    return [_shown(one) for one in nearest] if ranked and (ranked[0][1] <= 2 or len(nearest) <= 3) else []
+
+
+def knows(route: tuple[str | int, ...], word: str) -> bool | None:
+    """Whether the mapping at a route has a key of this name; None where its keys are names of the user's own."""
+    from mlspec.spec.project import Project
+
+    model = owner(Project, (*route, ""))
+    return None if model is None else word in fields(model)
+
+
+def _places(word: str, where: Place, deep: int) -> Iterator[tuple[str, ...]]:
+    for model in models(where) if deep else ():
+        for name, field in fields(model).items():
+            inner = place(field)
+            if union(inner) is None:
+                if any(word in fields(one) for one in models(inner)):
+                    yield (name,)
+                yield from ((name, *rest) for rest in _places(word, inner, deep - 1))
+
+
+@cache
+def _everywhere() -> Mapping[str, tuple[tuple[str, ...], ...]]:
+    """Return each key of the language, members of unions aside, with the routes of the mappings that have it."""
+    from mlspec.spec.project import Project
+
+    found: dict[str, list[tuple[str, ...]]] = {}
+    waiting: list[tuple[tuple[str, ...], Place]] = [((), Place(Project))]
+    while waiting:
+        route, where = waiting.pop()
+        for model in models(where) if union(where) is None and len(route) < 5 else ():
+            for name, field in fields(model).items():
+                found.setdefault(name, []).append(route)
+                waiting.append(((*route, name), place(field)))
+        if (inner := element(where)) is not None:
+            waiting.append(((*route, "[]" if _is_list(where) else "<name>"), inner))
+    return {name: tuple(routes) for name, routes in found.items()}
+
+
+def _is_list(where: Place) -> bool:
+    return any(get_origin(one.annotation) in (list, tuple) for one in choices(where))
+
+
+def _apart(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    common = 0
+    while common < min(len(one), len(other)) and (one[common] == other[common] or one[common] == "<name>"):
+        common += 1
+    return len(one) + len(other) - 2 * common
+
+
+def _shown(route: tuple[str, ...]) -> str:
+    return ".".join(route).replace(".[]", "[]")

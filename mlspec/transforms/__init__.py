@@ -6,7 +6,6 @@ missing values as null. A member takes the columns it chooses and gives those th
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
@@ -88,7 +87,9 @@ class Transform(Kind):
         for index, name in enumerate(names):
             place = (*route, "columns", index)
             if name not in types:
-                close = difflib.get_close_matches(name, types, n=1)
+                from difflib import get_close_matches
+
+                close = get_close_matches(name, types, n=1)
                 help_text = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(types)}"
                 faults.append(
                     Finding("unknown-column", f"there is no feature column {name!r} at this point", place, help=help_text)

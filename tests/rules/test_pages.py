@@ -14,6 +14,13 @@ from mlspec.rules._page import Example
 
 BASE = Path(__file__).parent.parent / "data" / "rules" / "base.yaml"
 EVERY = list(catalogue().values())
+WITHOUT_EXAMPLE = {"rule-crashed"}  # no spec is known that makes a rule crash; tests/rules/test_language.py has a rule that does
+
+# a file that is huge or not text, or what came by the command line: tests/test_document.py and tests/test_layers_of_spec.py have them
+HARDLY_SHOWN = {
+    "not-utf-8", "too-large", "too-many-problems", "key-too-long", "too-many-files", "yaml-syntax",
+    "unknown-environment", "bad-route", "empty-value",
+}  # fmt: skip
 
 
 def linted(example: Example, folder: Path, *, data: bool = False) -> list[Diagnostic]:
@@ -24,7 +31,8 @@ def linted(example: Example, folder: Path, *, data: bool = False) -> list[Diagno
     whole = re.search(r"^mlspec:", example.spec, flags=re.MULTILINE)
     (folder / "base.yaml").write_bytes(BASE.read_bytes())
     spec = folder / "spec.yaml"
-    spec.write_text(example.spec if whole else f"extends: base.yaml\n{example.spec}", encoding="utf-8")
+    shown = example.spec.replace("\N{RIGHTWARDS ARROW}", "\t")  # a docstring cannot hold a tab
+    spec.write_text(shown if whole else f"extends: base.yaml\n{shown}", encoding="utf-8")
     return list(lint.check(spec, data=data).diagnostics)
 
 
@@ -32,12 +40,16 @@ def codes(found: list[Diagnostic]) -> list[str]:
     return [one.finding.code for one in found]
 
 
-@pytest.mark.parametrize("rule", EVERY, ids=lambda rule: rule.name)
+@pytest.mark.parametrize(
+    "rule", [one for one in EVERY if one.name not in WITHOUT_EXAMPLE | HARDLY_SHOWN], ids=lambda rule: rule.name
+)
 def test_a_page(rule: Rule, tmp_path: Path) -> None:
     page = rule.page
     assert page.summary.endswith("."), "the first paragraph is a sentence"
     assert page.why, "nobody follows a rule without a reason"
-    assert re.search(r"guide|measured|http|et al|\(\d{4}\)|YAML|language", page.source), "evidence: the guide, a paper, a measurement"
+    assert re.search(r"[Gg]uide|[Mm]easured|http|et al|\(\d{4}\)|YAML|language", page.source), (
+        "evidence: the guide, a paper, a measurement"
+    )
     (tmp_path / "bad").mkdir()
     (tmp_path / "good").mkdir()
     bad = linted(page.bad, tmp_path / "bad", data=rule.data)

@@ -1,0 +1,840 @@
+"""Rules about exports and the edge: what a family, a format and a device can do together, and what that costs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from mlspec.diagnostic import Change, Fix, Route
+from mlspec.regex import lazy
+from mlspec.rules._case import Case
+from mlspec.rules._columns import seen
+from mlspec.rules._rule import ERROR, INFO, WARNING, Hit, rule
+
+TREES = frozenset({"sklearn.random_forest", "sklearn.extra_trees", "sklearn.hist_gradient_boosting"})
+
+DEVICES = {
+    "microcontroller": r"(?:arm_)?cortex_?m\d*\w*|arduino(?!_uno_q|_portenta_x8)\w*|stm32(?!mp)\w*|nucleo\w*|esp32\w*|esp8266"
+    r"|nrf5\d*\w*|rp2040|rp2350|(?:raspberry_pi_|rpi_|raspberrypi_)?pico(?:_?[2wh])*|teensy\w*|micro_?bit|microcontroller|mcu|samd\d+\w*"
+    r"|avr|attiny\w*|portenta(?!_x8)\w*|sparkfun_edge",
+    "coral": r"(?:google_)?coral\w*|edge_?tpu",
+    "jetson": r"(?:nvidia_)?jetson\w*|(?:agx_)?orin\w*|xavier\w*",
+    "nvidia": r"nvidia\w*|cuda|rtx_?\w+|gtx_?\w+|tesla_?[a-z]\d+|a10g?|a100|h100|h200|b200|l4|l40s?|t4|v100|p4|p100"
+    r"|geforce\w*|quadro\w*",
+    "apple": r"apple\w*|iphone\w*|ipad\w*|ios(?:_?\d+)?|i?mac(?:_?(?:book|mini|os|pro|studio)\w*)?|watch_?os\w*"
+    r"|vision_?pro|m[1-5](?:_\w+)?",
+    "android": r"android\w*|(?:google_)?pixel\w*|(?:samsung_)?galaxy\w*|snapdragon\w*|phone|smartphone|tablet",
+    "raspberry": r"(?:raspberry_?pi|rpi|raspi)(?:_?(?:zero|[1-5])\w*)?(?:_\w+)?",
+    "intel": r"intel\w*|x86(?:_64)?|nuc(?:_\w+)?|myriad\w*|ncs2?|movidius\w*|atom(?:_\w+)?|celeron\w*|core_i\d\w*"
+    r"|xeon\w*|up_board",
+    "linux": r"linux\w*|arm64|aarch64|armv[78]\w*|beaglebone\w*|i_?mx_?\d\w*|rock_?(?:pi|[345])\w*|orange_pi\w*|odroid\w*"
+    r"|banana_pi\w*|stm32mp\w*|rk3\d+\w*|nano_?pi\w*|(?:arduino_)?portenta_x8",
+}
+_DEVICES = tuple((sort, lazy(pattern)) for sort, pattern in DEVICES.items())
+KNOWN = (
+    "raspberry_pi_3", "raspberry_pi_4", "raspberry_pi_5", "raspberry_pi_zero_2", "raspberry_pi_pico", "jetson_nano",
+    "jetson_orin_nano", "jetson_xavier", "coral", "coral_dev_board", "cortex_m4", "cortex_m7", "arduino_nano_33", "stm32",
+    "esp32", "nrf5340", "rp2040", "android", "iphone", "ipad", "macbook", "intel", "x86_64", "arm64", "microcontroller",
+)  # fmt: skip
+
+IMPOSSIBLE: Mapping[tuple[str, str], str] = {
+    ("onnx", "microcontroller"): "ONNX Runtime needs an operating system",
+    ("openvino", "microcontroller"): "OpenVINO needs an operating system",
+    ("coreml", "microcontroller"): "Core ML runs on devices of Apple only",
+    **dict.fromkeys(
+        [(kind, "coral") for kind in ("onnx", "openvino", "coreml", "tensorrt", "c")],
+        "an Edge TPU runs TensorFlow Lite models in int8 only",
+    ),
+    **dict.fromkeys(
+        [("tensorrt", sort) for sort in ("microcontroller", "apple", "android", "raspberry", "intel", "linux")],
+        "TensorRT runs on GPUs of NVIDIA only",
+    ),
+    **dict.fromkeys(
+        [("coreml", sort) for sort in ("jetson", "nvidia", "android", "raspberry", "intel", "linux")],
+        "Core ML runs on devices of Apple only",
+    ),
+}
+"""Format and sort of device that cannot work together, and why."""
+
+BETTER = {
+    "microcontroller": "`c` (trees) or `tflite` with `quantize: int8` (networks)",
+    "coral": "`tflite` with `quantize: int8`",
+    "jetson": "`tensorrt`, `onnx` or `tflite`",
+    "nvidia": "`tensorrt` or `onnx`",
+    "apple": "`coreml`, `tflite` or `onnx`",
+    "android": "`tflite` or `onnx`",
+    "raspberry": "`tflite`, `onnx` or `openvino`",
+    "intel": "`openvino` or `onnx`",
+    "linux": "`tflite` or `onnx`",
+}
+PEAKS = {"tflite": (41, "LiteRT"), "onnx": (57, "ONNX Runtime"), "openvino": (95, "OpenVINO")}
+"""Peak memory in MB of a process that loads one small model and answers, measured."""
+
+LEAVES_A_ROW = 0.03
+"""Leaves that a fully grown tree has for each training row, at the least of what we measured (0.04 to 0.22)."""
+
+
+def sort_of(device: str | None) -> str | None:
+    """Return which sort of device a name means, or None."""
+    if device is None or len(device) > 100:
+        return None
+    name = re.sub(r"[\W_]+", "_", device.lower()).strip("_")
+    return next((sort for sort, pattern in _DEVICES if pattern.fullmatch(name)), None)
+
+
+def exports(case: Case) -> Iterator[tuple[Route, Any, str | None, Route]]:
+    """Yield (route, export, device, route of the device); an export without a device is for that of `hardware.edge`."""
+    edge = case.project.hardware.edge
+    wanted: tuple[Any, ...] = case.project.exports
+    for index, export in enumerate(wanted):
+        route: Route = ("exports", index)
+        if export.device is not None:
+            yield route, export, export.device, (*route, "device")
+        elif edge is not None:
+            yield route, export, edge.device, ("hardware", "edge", "device")
+        else:
+            yield route, export, None, ()
+
+
+def family(case: Case) -> str:
+    """Return the kind of the model, or nothing."""
+    return case.project.model.kind if case.project.model else ""
+
+
+@rule("EDG001", ERROR, reads="exports hardware")
+def format_not_for_device(case: Case) -> Iterator[Hit]:
+    """The model is exported to a format that its device cannot run.
+
+    ## Why this is bad
+    The file is made, passes its gates on another machine, and does not load where it is wanted.
+
+    ## Bad
+    ```yaml
+    exports: [{kind: onnx, device: cortex_m4, max_size: 100 kB, max_drop: 1 %}]
+    ```
+
+    ## Good
+    ```yaml
+    exports: [{kind: c, device: cortex_m4, max_size: 300 kB, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    None: the format or the device may be the wrong one.
+
+    ## Source
+    The guide, "Edge Deployment Tools"; https://ai.google.dev/edge/litert/microcontrollers/overview,
+    https://coral.ai/docs/edgetpu/models-intro.
+    """
+    for route, export, device, at in exports(case):
+        sort = sort_of(device)
+        reason = IMPOSSIBLE.get((export.kind, sort or ""))
+        if reason and sort:
+            yield Hit(
+                f"`{export.kind}` does not run on `{device}`: {reason}",
+                (*route, "kind"),
+                help=f"for this device: {BETTER[sort]}",
+                related=(("the device is named here", at),),
+            )
+
+
+@rule("EDG002", (WARNING, WARNING, ERROR), reads="exports model task")
+def family_not_for_format(case: Case) -> Iterator[Hit]:
+    """The model is of a family that cannot be brought into the format.
+
+    ## Why this is bad
+    Nearest neighbours carry all training rows with them and search them; a calibrated support vector machine is several models
+    in one. Neither has a form in these formats.
+
+    ## Bad
+    ```yaml
+    model: {kind: sklearn.k_neighbors, params: null}
+    exports: [{kind: tflite, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Good
+    ```yaml
+    model: {kind: sklearn.k_neighbors, params: null}
+    exports: [{kind: onnx, max_size: 100 MB, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    None: another family or another format is a decision.
+
+    ## Source
+    Measured: 34 of 34 classical models were brought to OpenVINO and TensorFlow Lite, without neighbours and calibrated machines.
+    """
+    kind = family(case)
+    refused = {"sklearn.k_neighbors": "nearest neighbours"}
+    if case.task == "classification":
+        refused["sklearn.svm"] = "a support vector machine with calibrated probabilities"
+    for route, export, _, _ in exports(case) if kind in refused else ():
+        if export.kind in ("tflite", "openvino", "coreml", "tensorrt", "c"):
+            yield Hit(
+                f"{refused[kind]} cannot be brought to `{export.kind}`",
+                (*route, "kind"),
+                help="write `kind: onnx`, or another model: boosted trees, logistic regression, `sklearn.mlp`",
+                related=(("the model is chosen here", ("model", "kind")),),
+            )
+
+
+@rule("EDG003", ERROR, reads="exports hardware")
+def edge_tpu_without_int8(case: Case) -> Iterator[Hit]:
+    """A model for a Coral Edge TPU is not quantized to int8.
+
+    ## Why this is bad
+    The chip computes in whole numbers of eight bits only: every other operation falls back to the slow processor beside it.
+
+    ## Bad
+    ```yaml
+    model: {kind: sklearn.mlp, params: null}
+    exports: [{kind: tflite, device: coral, quantize: none, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Good
+    ```yaml
+    model: {kind: sklearn.mlp, params: null}
+    exports: [{kind: tflite, device: coral, quantize: int8, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    Unsafe: int8 changes what the model answers, a little.
+
+    ## Source
+    The guide, "Edge Optimization Strategies: hardware-specific optimization"; https://coral.ai/docs/edgetpu/models-intro.
+    """
+    for route, export, device, _ in exports(case):
+        if sort_of(device) == "coral" and export.kind == "tflite" and export.quantize not in ("int8", "int8_aware"):
+            written = case.wrote(*route, "quantize")
+            now = "not quantized" if export.quantize == "none" else f"in {export.quantize}"
+            yield Hit(
+                f"`{device}` computes in int8 only, and the model is {now}",
+                (*route, "quantize" if written else "kind"),
+                help="write `quantize: int8`",
+                fix=Fix("quantize to int8", (Change("set", (*route, "quantize"), "int8"),), safe=False),
+            )
+
+
+@rule("EDG004", ERROR, reads="exports hardware model")
+def trees_on_an_edge_tpu(case: Case) -> Iterator[Hit]:
+    """A model of trees is meant for a Coral Edge TPU.
+
+    ## Why this is bad
+    The chip multiplies matrices of int8; a tree compares thresholds, which int8 destroys.
+
+    ## Bad
+    ```yaml
+    exports: [{kind: tflite, device: coral, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Good
+    ```yaml
+    exports: [{kind: tflite, device: raspberry_pi_4, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    None: another model or another device is a decision.
+
+    ## Source
+    Measured: quantized trees agree with their source in 21 to 82 % of rows; https://coral.ai/docs/edgetpu/models-intro.
+    """
+    for route, export, device, at in exports(case) if family(case) in TREES else ():
+        if sort_of(device) == "coral" and export.kind == "tflite":
+            yield Hit(
+                f"`{device}` cannot run trees ({family(case)})",
+                at or route,
+                help="use `sklearn.mlp` for this device, or a device with a processor, such as `raspberry_pi_4`",
+                related=(("the model is chosen here", ("model", "kind")),),
+            )
+
+
+@rule("EDG005", (WARNING, ERROR, ERROR), reads="exports model")
+def quantized_trees(case: Case) -> Iterator[Hit]:
+    """Trees are quantized.
+
+    ## Why this is bad
+    Quantizing rounds the thresholds, so rows take other ways through the trees. `c` is no exception that needs it: its whole
+    numbers lose nothing.
+
+    ## Bad
+    ```yaml
+    exports: [{kind: tflite, device: raspberry_pi_4, quantize: dynamic, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Good
+    ```yaml
+    exports: [{kind: tflite, device: raspberry_pi_4, quantize: none, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    Unsafe: the file grows; its answers are those of the model.
+
+    ## Source
+    Measured: dynamic quantization of tree graphs agrees with the source in 21 to 82 % of rows (walks) or 86 to 97 % (matrices).
+    """
+    for route, export, _, _ in exports(case) if family(case) in TREES else ():
+        if export.quantize != "none" and export.kind not in ("custom", "c"):
+            yield Hit(
+                f"`quantize: {export.quantize}` rounds the thresholds of the trees: up to four rows of five take another way",
+                (*route, "quantize"),
+                help="write `quantize: none`; for less room use fewer leaves, or `kind: c`, which loses nothing",
+                related=(("the model is chosen here", ("model", "kind")),),
+                fix=Fix("do not quantize trees", (Change("set", (*route, "quantize"), "none"),), safe=False),
+            )
+
+
+@rule("EDG006", WARNING, reads="exports data splits")
+def too_few_calibration_rows(case: Case) -> Iterator[Hit]:
+    """The ranges of int8 are found on too few rows, or on more than there are.
+
+    ## Why this is bad
+    A range that is too narrow cuts off large values, and the model answers as if they were not there.
+
+    ## Bad
+    ```yaml
+    model: {kind: sklearn.mlp, params: null}
+    exports: [{kind: tflite, device: raspberry_pi_4, quantize: int8, calibration_rows: 20, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Good
+    ```yaml
+    model: {kind: sklearn.mlp, params: null}
+    exports: [{kind: tflite, device: raspberry_pi_4, quantize: int8, calibration_rows: 500, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    Unsafe: other ranges give slightly other answers.
+
+    ## Source
+    Measured: ranges that clip moved probabilities by up to 0.56, the full ones by 0.019;
+    https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quantization asks for 100 to 500 rows.
+    """
+    for route, export, _, _ in exports(case):
+        if export.quantize != "int8":
+            continue
+        rows, there = export.calibration_rows, case.split_rows.train if case.split_rows else None
+        at = (*route, "calibration_rows") if case.wrote(*route, "calibration_rows") else (*route, "quantize")
+        if rows < 100:
+            fix = Fix("use 500 rows", (Change("set", (*route, "calibration_rows"), 500),), safe=False)
+            yield Hit(f"{rows} rows do not show the ranges of numbers", at, help="100 to 500 rows do", fix=fix)
+        elif there is not None and rows > there:
+            yield Hit(f"{rows} rows are to find the ranges, and training has about {there}", at, help=f"write at most {there}")
+
+
+@rule("EDG007", (WARNING, ERROR, ERROR), reads="exports model")
+def quantization_training_without_network(case: Case) -> Iterator[Hit]:
+    """The model is to learn with int8 numbers, and its family cannot.
+
+    ## Why this is bad
+    Only networks that are trained by gradients feel the rounding while they learn; scikit-learn's models do not.
+
+    ## Bad
+    ```yaml
+    model: {kind: sklearn.mlp, params: null}
+    exports: [{kind: tflite, device: raspberry_pi_4, quantize: int8_aware, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Good
+    ```yaml
+    model: {kind: sklearn.mlp, params: null}
+    exports: [{kind: tflite, device: raspberry_pi_4, quantize: int8, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    Unsafe: the trained model is quantized instead.
+
+    ## Source
+    The guide, "Quantization Details: quantization-aware: train with quantization"; measured: with full ranges int8 after training
+    lost nothing.
+    """
+    kind = family(case)
+    for route, export, _, _ in exports(case) if kind.startswith("sklearn.") and kind not in TREES else ():
+        if export.quantize == "int8_aware":
+            yield Hit(
+                f"`{kind}` cannot be trained with int8 numbers",
+                (*route, "quantize"),
+                help="write `quantize: int8`, which quantizes after training",
+                related=(("the model is chosen here", ("model", "kind")),),
+                fix=Fix("quantize after training", (Change("set", (*route, "quantize"), "int8"),), safe=False),
+            )
+
+
+@rule("EDG008", ERROR, reads="exports hardware model")
+def hybrid_numbers_on_a_microcontroller(case: Case) -> Iterator[Hit]:
+    """A TensorFlow Lite model for a microcontroller is quantized in a way that only larger devices run.
+
+    ## Why this is bad
+    The runtime for microcontrollers computes in int8 or in float, and refuses a mixture: the model does not start.
+
+    ## Bad
+    ```yaml
+    model: {kind: sklearn.mlp, params: null}
+    exports: [{kind: tflite, device: cortex_m4, quantize: float16, max_size: 100 kB, max_drop: 1 %}]
+    ```
+
+    ## Good
+    ```yaml
+    model: {kind: sklearn.mlp, params: null}
+    exports: [{kind: tflite, device: cortex_m4, quantize: int8, max_size: 100 kB, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    Unsafe: int8 changes what the model answers, a little.
+
+    ## Source
+    Measured: float16 and dynamic models stop on TensorFlow Lite Micro with "Hybrid models are not supported".
+    """
+    for route, export, device, at in exports(case) if family(case) not in TREES else ():
+        if sort_of(device) == "microcontroller" and export.kind == "tflite" and export.quantize in ("float16", "dynamic"):
+            yield Hit(
+                f"`quantize: {export.quantize}` does not run on `{device}`: its runtime takes int8 or float, not both",
+                (*route, "quantize"),
+                help="write `quantize: int8`",
+                related=(("the device is named here", at),),
+                fix=Fix("quantize to int8", (Change("set", (*route, "quantize"), "int8"),), safe=False),
+            )
+
+
+@rule("EDG009", WARNING, reads="exports model data task features splits")
+def size_budget_too_small(case: Case) -> Iterator[Hit]:
+    """The model, as it is configured, needs more room than the export may take.
+
+    The size is counted from below: the numbers alone, without what a format adds.
+
+    ## Why this is bad
+    The export fails its gate at the end of a run that could have been spared.
+
+    ## Bad
+    ```yaml
+    model: {kind: sklearn.random_forest, params: {learning_rate: null, n_estimators: 500, max_leaf_nodes: 1000}}
+    exports: [{kind: onnx, device: raspberry_pi_4, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Good
+    ```yaml
+    model: {kind: sklearn.random_forest, params: {learning_rate: null, n_estimators: 50, max_leaf_nodes: 100}}
+    exports: [{kind: onnx, device: raspberry_pi_4, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    None: a smaller model or a larger budget is a decision.
+
+    ## Source
+    The guide, "Edge Optimization Strategies: model compression, simplified architecture". Counted; leaves that nothing bounds:
+    measured, 0.04 to 0.22 for each training row.
+    """
+    for route, export, _, _ in exports(case):
+        if export.max_size is None or export.kind == "custom":
+            continue
+        parts = _size(case, export)
+        if parts is not None and parts[0] > export.max_size:
+            size, how, advice = parts
+            yield Hit(
+                f"{how} take about {_spoken(size)}, and {export.max_size} are allowed",
+                (*route, "max_size"),
+                help=f"{advice(export.max_size / size)}, or allow {_spoken(size * 1.2)}",
+                related=(("the model is chosen here", ("model", "kind")),),
+            )
+
+
+def _spoken(size: float) -> str:
+    return f"{size / 1e6:.3g} MB" if size >= 1e6 else f"{size / 1e3:.3g} kB" if size >= 1e3 else f"{size:.0f} B"
+
+
+def _size(case: Case, export: Any) -> tuple[float, str, Any] | None:
+    """Return the least size of the model in bytes, what takes it, and what would be smaller."""
+    kind = family(case)
+    if kind in TREES:
+        return _forest(case, export)
+    if kind == "sklearn.mlp" and case.features:
+        return _network(case, export)
+    if kind == "sklearn.k_neighbors" and case.features and case.split_rows:
+        rows, wide = case.split_rows.train, len(seen(case))
+        return rows * wide * 4.0, f"{rows:,} training rows of {wide} numbers", lambda share: "keep fewer rows, or another family"
+    return None
+
+
+def _forest(case: Case, export: Any) -> tuple[float, str, Any] | None:
+    params: Any = case.project.model.params if case.project.model else None
+    rows = case.split_rows.train if case.split_rows else None
+    boosted = family(case) == "sklearn.hist_gradient_boosting"
+    trees = params.max_iter if boosted else params.n_estimators
+    if boosted and params.early_stopping is not False and (params.early_stopping is True or rows is None or rows > 10_000):
+        return None  # nobody knows when it stops
+    grown = rows * LEAVES_A_ROW if rows is not None and not isinstance(params.min_samples_leaf, float) else None
+    grown = grown / params.min_samples_leaf if grown is not None else None
+    bounds = [
+        one for one in (params.max_leaf_nodes, 2**params.max_depth if params.max_depth and params.max_depth < 31 else None) if one
+    ]
+    if grown is None:
+        return None
+    leaves = min([grown, *bounds])
+    size = trees * (2 * leaves - 1) * (8 if export.kind == "c" else 16)  # a node: feature, threshold, two ways on
+
+    def advice(share: float) -> str:
+        fewer, smaller = int(trees * share), int(leaves * share)
+        return f"write `{'max_iter' if boosted else 'n_estimators'}: {max(fewer, 1)}` or `max_leaf_nodes: {max(smaller, 2)}`"
+
+    return size, f"{trees} trees of about {leaves:,.0f} leaves", advice
+
+
+def _network(case: Case, export: Any) -> tuple[float, str, Any]:
+    params: Any = case.project.model.params if case.project.model else None
+    hidden = tuple(params.hidden_layer_sizes)
+    widths = (len(seen(case)), *hidden, 1)
+    weights = sum(before * after for before, after in pairwise(widths)) + sum(widths[1:])
+    bytes_each = {"none": 4, "float16": 2}.get(export.quantize, 1)
+    layers = " + ".join(str(one) for one in hidden)
+    return (
+        weights * bytes_each,
+        f"{weights:,} weights ({layers} hidden units) of {bytes_each} B",
+        lambda share: f"write about {share ** (0.5 if len(hidden) > 1 else 1):.0%} of the hidden units",
+    )
+
+
+@rule("EDG010", (None, INFO, WARNING), reads="exports deployment")
+def edge_export_without_limits(case: Case) -> Iterator[Hit]:
+    """A model for the edge has no limit of size or time.
+
+    ## Why this is bad
+    A device has little of both; without a limit no gate tells a model that does not fit from one that does.
+
+    ## Bad
+    ```yaml
+    deployment: {environment: edge, target: local}
+    exports: [{kind: c, device: cortex_m4}]
+    ```
+
+    ## Good
+    ```yaml
+    deployment: {environment: edge, target: local}
+    exports: [{kind: c, device: cortex_m4, max_size: 300 kB, max_latency_p95: 20 ms}]
+    ```
+
+    ## Fix safety
+    None: the device sets the limits.
+
+    ## Source
+    The guide, "Hardware Types: edge devices: resource constraints" and "Edge Optimization Strategies".
+    """
+    deployment = case.project.deployment
+    for route, export, device, _ in exports(case) if deployment and deployment.environment == "edge" else ():
+        lacking = [name for name in ("max_size", "max_latency_p95") if getattr(export, name) is None]
+        if lacking:
+            limits = " and no ".join(f"`{name}`" for name in lacking)
+            yield Hit(
+                f"this export for {f'`{device}`' if device else 'the edge'} has no {limits}",
+                (*route, "kind"),
+                help="add `max_size` (what the device has left) and `max_latency_p95` (what its user waits)",
+            )
+
+
+@rule("EDG011", (INFO, WARNING, WARNING), reads="exports")
+def quantized_without_max_drop(case: Case) -> Iterator[Hit]:
+    """An export is quantized, and nothing says how much that may cost.
+
+    ## Why this is bad
+    Quantizing mostly costs nothing and now and then half of the accuracy: without a limit the second passes, too.
+
+    ## Bad
+    ```yaml
+    model: {kind: sklearn.mlp, params: null}
+    exports: [{kind: tflite, device: raspberry_pi_4, quantize: int8, max_size: 1 MB}]
+    ```
+
+    ## Good
+    ```yaml
+    model: {kind: sklearn.mlp, params: null}
+    exports: [{kind: tflite, device: raspberry_pi_4, quantize: int8, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    Unsafe: `max_drop: 1 %` is written; how much may be lost is a decision.
+
+    ## Source
+    Measured: with preprocessing in the graph, full int8 fell from 77 % to 28 % accuracy; the guide, "Quantization Details".
+    """
+    for route, export, _, _ in exports(case):
+        if export.quantize != "none" and export.max_drop is None:
+            yield Hit(
+                f"`quantize: {export.quantize}` has no limit on what it may cost",
+                (*route, "quantize"),
+                help="add `max_drop: 1 %`",
+                fix=Fix("allow a drop of 1 %", (Change("set", (*route, "max_drop"), "1 %"),), safe=False),
+            )
+
+
+@rule("EDG012", WARNING, reads="compress")
+def unstructured_pruning(case: Case) -> Iterator[Hit]:
+    """Single weights are pruned, not whole units.
+
+    ## Why this is bad
+    A weight that is zero takes as much room and time as any other: the file stays as large, the model as slow.
+
+    ## Bad
+    ```yaml
+    compress: {prune: {sparsity: 80 %, structured: false}}
+    ```
+
+    ## Good
+    ```yaml
+    compress: {prune: {sparsity: 50 %, structured: true}}
+    ```
+
+    ## Fix safety
+    Unsafe: whole units are pruned, which costs more accuracy at the same share.
+
+    ## Source
+    Measured: 80 % pruned weights left size (232,712 B) and latency (16.2 µs) as they were; half the units gave 0.27 of the size
+    and 2.7 times the speed.
+    """
+    compress = case.project.compress
+    if compress and compress.prune and not compress.prune.structured:
+        route: Route = ("compress", "prune", "structured")
+        yield Hit(
+            f"{compress.prune.sparsity} of the weights become zero, and the model neither smaller nor faster",
+            route,
+            help="write `structured: true`",
+            fix=Fix("prune whole units", (Change("set", route, True),), safe=False),
+        )
+
+
+@rule("EDG013", WARNING, reads="exports hardware")
+def misspelt_device(case: Case) -> Iterator[Hit]:
+    """A device is written almost as one that is known.
+
+    ## Why this is bad
+    Whether format, numbers and device fit together is checked by the device's name.
+
+    ## Bad
+    ```yaml
+    exports: [{kind: tflite, device: rasberry_pi_4, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Good
+    ```yaml
+    exports: [{kind: tflite, device: raspberry_pi_4, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    Unsafe: there may be a device that is called as you wrote.
+
+    ## Source
+    The language: checks go by the name; the guide, "Edge Deployment Tools: platform".
+    """
+    told = set()
+    for _, _, device, at in exports(case):
+        told.add(at)
+        yield from _misspelt(device, at)
+    edge = case.project.hardware.edge
+    if edge and ("hardware", "edge", "device") not in told:
+        yield from _misspelt(edge.device, ("hardware", "edge", "device"))
+
+
+def _misspelt(device: str | None, route: Route) -> Iterator[Hit]:
+    if device is None or len(device) > 100 or sort_of(device):
+        return
+    from difflib import get_close_matches
+
+    close = get_close_matches(re.sub(r"[\W_]+", "_", device.lower()), KNOWN, n=1, cutoff=0.75)
+    if close:
+        fix = Fix(f"write {close[0]}", (Change("set", route, close[0]),), safe=False)
+        yield Hit(f"no known device is called `{device}`", route, help=f"did you mean `{close[0]}`?", fix=fix)
+
+
+@rule("EDG014", (None, INFO, WARNING), reads="exports hardware deployment")
+def edge_without_a_device(case: Case) -> Iterator[Hit]:
+    """The model is meant for the edge, and nothing says which device that is.
+
+    ## Why this is bad
+    Size, speed and even whether the format runs at all depend on the device; nothing of that can be checked.
+
+    ## Bad
+    ```yaml
+    deployment: {environment: edge, target: local}
+    exports: [{kind: tflite, max_size: 1 MB, max_latency_p95: 20 ms}]
+    ```
+
+    ## Good
+    ```yaml
+    deployment: {environment: edge, target: local}
+    exports: [{kind: tflite, device: raspberry_pi_4, max_size: 1 MB, max_latency_p95: 20 ms}]
+    ```
+
+    ## Fix safety
+    None: only you know the device.
+
+    ## Source
+    The guide, "Edge Optimization Strategies: hardware-specific optimization: platform dependency".
+    """
+    deployment = case.project.deployment
+    if deployment is None or deployment.environment != "edge" or not case.project.exports:
+        return
+    if all(device is None for _, _, device, _ in exports(case)):
+        yield Hit(
+            "the model goes to the edge, and nothing says to which device",
+            ("deployment", "environment"),
+            help="add `device` to the export, or `hardware.edge: {device: raspberry_pi_4}`",
+        )
+
+
+@rule("EDG015", WARNING, reads="exports hardware")
+def device_memory_too_small(case: Case) -> Iterator[Hit]:
+    """The device has less memory than the file, or than the runtime needs.
+
+    ## Why this is bad
+    The process is stopped by the system as soon as it loads the model.
+
+    ## Bad
+    ```yaml
+    hardware: {edge: {device: raspberry_pi_4, memory: 32 MB}}
+    exports: [{kind: openvino, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Good
+    ```yaml
+    hardware: {edge: {device: raspberry_pi_4, memory: 512 MB}}
+    exports: [{kind: openvino, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    None: another runtime, model or device is a decision.
+
+    ## Source
+    Measured: peak memory of a process that answers with one small model: LiteRT 41 MB, ONNX Runtime 57, OpenVINO 95.
+    """
+    edge = case.project.hardware.edge
+    if edge is None or edge.memory is None:
+        return
+    for route, export, device, _ in exports(case):
+        if device != edge.device:
+            continue
+        peak = PEAKS.get(export.kind) if sort_of(device) in ("raspberry", "linux", "intel", "jetson") else None
+        at: Route = ("hardware", "edge", "memory")
+        if export.max_size is not None and export.max_size > edge.memory:
+            yield Hit(
+                f"the file may have {export.max_size}, and the model {edge.memory} of memory",
+                (*route, "max_size"),
+                help=f"write at most {edge.memory}",
+                related=(("the memory is given here", at),),
+            )
+        elif peak and edge.memory < peak[0] * 1e6:
+            small = ", ".join(f"`{kind}` {mega} MB" for kind, (mega, _) in PEAKS.items() if mega * 1e6 <= edge.memory)
+            yield Hit(
+                f"{peak[1]} alone takes {peak[0]} MB, and {edge.memory} are there",
+                at,
+                help=f"give it {peak[0] * 1.2:.0f} MB, or use {small or '`kind: c`, which needs no runtime'}",
+                related=(("the format is chosen here", (*route, "kind")),),
+            )
+
+
+@rule("EDG016", (None, INFO, WARNING), reads="exports model features")
+def scaled_trees_exported(case: Case) -> Iterator[Hit]:
+    """Numbers are scaled before trees, and the model is exported.
+
+    ## Why this is bad
+    Trees do not need it. Exports compute in short floats: scaling rounds, and rows near a threshold take another way.
+
+    ## Bad
+    ```yaml
+    features: [{kind: scale}]
+    exports: [{kind: onnx, device: raspberry_pi_4, max_size: 10 MB, max_drop: 1 %}]
+    ```
+
+    ## Good
+    ```yaml
+    features: []
+    exports: [{kind: onnx, device: raspberry_pi_4, max_size: 10 MB, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    Unsafe: the transform is taken out; trees answer almost alike without it.
+
+    ## Source
+    Measured: a scaler before trees sent 166 of 900 rows elsewhere in float32, up to 0.14 off; without it none.
+    """
+    if family(case) not in TREES or not any(one.kind != "custom" for one in case.project.exports):
+        return
+    for index, one in enumerate(case.project.features):
+        if one.kind == "scale":
+            yield Hit(
+                "trees do not need scaled numbers, and an export rounds them onto the other side of thresholds",
+                ("features", index, "kind"),
+                help="take the transform out",
+                related=(("the model is exported here", ("exports", 0)),),
+                fix=Fix("take the transform out", (Change("remove", ("features", index)),), safe=False),
+            )
+
+
+@rule("EDG017", WARNING, reads="exports requirements")
+def export_slower_than_promised(case: Case) -> Iterator[Hit]:
+    """An export may take longer for one prediction than the service may for a whole answer.
+
+    ## Why this is bad
+    The export passes its gate, and the service misses its promise.
+
+    ## Bad
+    ```yaml
+    exports: [{kind: onnx, max_latency_p95: 80 ms, max_drop: 1 %}]
+    ```
+
+    ## Good
+    ```yaml
+    exports: [{kind: onnx, max_latency_p95: 10 ms, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    None: either number may be the wrong one.
+
+    ## Source
+    The guide, "Performance Monitoring: latency"; the language: each number is a gate.
+    """
+    service = case.project.requirements.service
+    promised = service.latency_p95 if service else None
+    for route, export, _, _ in exports(case):
+        if promised is not None and export.max_latency_p95 is not None and export.max_latency_p95 > promised:
+            yield Hit(
+                f"one prediction may take {export.max_latency_p95}, and a whole answer {promised}",
+                (*route, "max_latency_p95"),
+                help=f"write less than {promised}: the way there and back takes time, too",
+                related=(("the promise is made here", ("requirements", "service", "latency_p95")),),
+            )
+
+
+@rule("EDG018", INFO, reads="exports model")
+def bayes_in_short_floats(case: Case) -> Iterator[Hit]:
+    """A Gaussian naive Bayes model is exported.
+
+    ## Why this is bad
+    Its densities are tiny numbers that short floats cannot hold: probabilities come out up to 0.012 off, in every format.
+
+    ## Bad
+    ```yaml
+    model: {kind: sklearn.naive_bayes, params: null}
+    exports: [{kind: onnx, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Good
+    ```yaml
+    model: {kind: sklearn.mlp, params: null}
+    exports: [{kind: onnx, max_size: 1 MB, max_drop: 1 %}]
+    ```
+
+    ## Fix safety
+    None: another family is a decision.
+
+    ## Source
+    Measured: 0.012 off in float32 with our lowering and with skl2onnx; all other families at most 0.000002.
+    """
+    model = case.project.model
+    if model is None or model.kind != "sklearn.naive_bayes" or getattr(model.params, "distribution", "") != "gaussian":
+        return
+    for route, export, _, _ in exports(case):
+        if export.kind != "custom":
+            yield Hit(
+                "probabilities of Gaussian naive Bayes are up to 0.012 off in the short floats of an export",
+                (*route, "kind"),
+                help="use `sklearn.logistic_regression`, or keep to thresholds far from the doubtful rows",
+                related=(("the model is chosen here", ("model", "kind")),),
+            )
