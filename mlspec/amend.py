@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from mlspec.concrete import Entry, Part, UnusualError, read
 from mlspec.diagnostic import Change, Route, Severity
-from mlspec.document import parse
+from mlspec.document import Document, parse
 from mlspec.syntax import SyntaxFaultError
 
 Cut = tuple[int, int, str]
@@ -30,17 +31,28 @@ def amended(text: str, changes: Sequence[Change]) -> str:
     return text
 
 
+# The fixes of a file are all placed in the same text: to read it once halves their cost (measured). Nothing changes what is kept.
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> Document:
+    return parse(text, "", mend=False)
+
+
+@lru_cache(maxsize=4)
+def _parts(text: str) -> Part | None:
+    return read(text)
+
+
 def _amended(text: str, change: Change) -> str:
-    before = parse(text, "", mend=False)
+    before = _parsed(text)
     try:
-        root = read(text)
+        root = _parts(text)
         if root is None:
             raise CannotError("the text is empty")
         start, end, put = _ACTIONS[change.action](_Site(text, root), change.route, change.value)
     except (SyntaxFaultError, UnusualError) as error:
         raise CannotError(str(error)) from None
     new = text[:start] + put + text[end:]
-    after = parse(new, "", mend=False)
+    after = _parsed(new)
     wrong = [sum(one.finding.severity is Severity.ERROR for one in document.problems) for document in (before, after)]
     if wrong[1] > wrong[0] or not same(after.data, changed(before.data, change)):
         raise CannotError("the change would do something else, too")
@@ -180,6 +192,7 @@ def double_quoted(value: str) -> str:
     )
 
 
+@lru_cache(maxsize=256)
 def _is_plain(value: str, flow: bool) -> bool:
     if not value.isprintable() or value != value.strip():
         return False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlspec import __version__
+from mlspec import __version__, stream
 from mlspec.diagnostic import Diagnostic, Finding, Problem, Severity
 
 if TYPE_CHECKING:
@@ -26,10 +26,18 @@ def entry() -> int:
     """Run the command line; return 0 clean, 1 findings or a failed run, 2 wrong usage, 3 a bug of ours. Interrupted, it exits."""
     try:
         return cli.main(standalone_mode=False) or 0
+    except BaseException as error:
+        return failed(error)
+
+
+def failed(error: BaseException) -> int:
+    """Tell what ended a command, and return the exit code."""
+    try:
+        raise error
     except click.exceptions.Exit as ended:
         return ended.exit_code
-    except click.ClickException as error:
-        error.show()
+    except click.ClickException as wrong:
+        wrong.show()
         return 2
     except Problem as problem:
         show(problem.faults)
@@ -40,8 +48,8 @@ def entry() -> int:
         os._exit(130)  # a step in a thread cannot be stopped otherwise
     except BrokenPipeError:
         os._exit(1)
-    except Exception as error:
-        return _crashed(error)
+    except Exception as bug:
+        return _crashed(bug)
 
 
 def _crashed(error: Exception) -> int:
@@ -62,7 +70,8 @@ def show(faults: Iterable[Finding | Diagnostic], texts: dict[str, str] | None = 
     placed = [fault for fault in faults if isinstance(fault, Diagnostic)]
     if placed:
         sources = texts if texts is not None else _texts(placed)
-        click.echo(display.text(placed, sources, color=colored(sys.stderr), width=None), err=True, color=colored(sys.stderr))
+        color = stream.colored(sys.stderr)
+        click.echo(display.text(placed, sources, color=color, width=None), err=True, color=color)
     for fault in faults:
         if isinstance(fault, Finding):
             click.echo(f"{fault.severity}: {fault}", err=True)
@@ -81,18 +90,6 @@ def _texts(diagnostics: Iterable[Diagnostic]) -> dict[str, str]:
         except OSError:
             continue
     return texts
-
-
-def colored(stream: Any) -> bool:
-    """Whether to write colors: NO_COLOR forbids them, FORCE_COLOR asks for them, else a terminal gets them."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    return os.environ.get("FORCE_COLOR", "") not in ("", "0") or terminal(stream)
-
-
-def terminal(stream: Any) -> bool:
-    """Whether a stream is a terminal that can show more than lines."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _layered(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -193,7 +190,7 @@ def _run_here(
     if not (quiet or as_json):
         click.echo(f"{pipeline.name}: {len(known)} steps")
     shown = progress.choose(
-        pipeline, terminal=terminal(sys.stdout) and colored(sys.stdout), quiet=quiet or as_json, say=click.echo
+        pipeline, terminal=stream.terminal(sys.stdout) and stream.colored(sys.stdout), quiet=quiet or as_json, say=click.echo
     )
     told = local.run(opened, pipeline, shown, runs=runs, force=known if "all" in force else force, workers=workers)
     result = told.result

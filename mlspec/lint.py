@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from mlspec.layers import Layered
-    from mlspec.rules import DataFacts
+    from mlspec.rules import DataFacts, Rule
     from mlspec.settings import Policy
     from mlspec.spec.project import Inspection, Project
 
@@ -111,16 +112,13 @@ def _told(found: list[Diagnostic], policy: Policy) -> tuple[tuple[Diagnostic, ..
 
 def rule_findings(inspection: Inspection, layered: Layered, policy: Policy, facts: DataFacts | None) -> Iterator[Finding]:
     """Yield what the rules find. A rule that crashes is a finding that asks for a report; the others go on."""
-    from mlspec.rules import Case, catalogue
+    from mlspec.rules import Case
 
     if inspection.best is None:
         return
     case = Case(inspection.best, layered.data, inspection.broken, facts)
-    for rule in catalogue().values():
+    for rule, severity in _due(policy, case.phase, layered.name):
         if rule.check is None or rule.reads & case.broken or (rule.data and facts is None):
-            continue
-        severity = policy.severity(rule, case.phase, layered.name)
-        if severity is None:
             continue
         try:
             hits = list(rule.check(case))
@@ -132,6 +130,25 @@ def rule_findings(inspection: Inspection, layered: Layered, policy: Policy, fact
                 continue  # what it misses may have been on the lines that are lost
             why = rule.page.why.split("\n\n")[0].replace("\n", " ")
             yield Finding(rule.name, hit.message, hit.route, severity, hit.help, hit.on, why, hit.related, hit.fix)
+
+
+def _due(policy: Policy, phase: str, name: str) -> Iterable[tuple[Rule, Severity]]:
+    """Return the rules that count for a file, each with how bad its fault is."""
+    from mlspec.rules import catalogue
+
+    if policy.usual:
+        return _usual(phase)
+    graded = ((rule, policy.severity(rule, phase, name)) for rule in catalogue().values())
+    return [(rule, severity) for rule, severity in graded if severity is not None]
+
+
+@cache
+def _usual(phase: str) -> tuple[tuple[Rule, Severity], ...]:
+    """Return the rules that count where no settings say otherwise: the same for every file of a phase."""
+    from mlspec.rules import catalogue
+
+    graded = ((rule, rule.severity(phase)) for rule in catalogue().values() if rule.check is not None)
+    return tuple((rule, severity) for rule, severity in graded if severity is not None)
 
 
 def _crashed(name: str, error: Exception) -> Finding:

@@ -218,11 +218,10 @@ class Mender:
             return missing_colon(self.original, start + column, end)
         noticed = ("these lines do not fit it", fault.start, fault.end)
         if cut.way == "key" and column % self.step == 0 and self._number(fault.start) == cut.line + 1:
-            message = "a value stands here, and the lines below are indented as if they were the value"
             key = _KEY.match(line)
             value = start + key.end() if key else start + column
             value += len(self.original[value:end]) - len(self.original[value:end].lstrip())
-            return Fault("unexpected-text", message, value, end, "remove one of the two", noticed)
+            return fault._replace(related=("this value, or the deeper indentation, is one too many", value, end))
         message = "the indentation of this line does not fit the lines below it"
         instead = "give it the same indentation as the lines that it belongs with"
         return Fault("bad-indentation", message, start + column, end, instead, noticed)

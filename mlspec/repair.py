@@ -128,10 +128,7 @@ def hunks(old: str, new: str) -> Iterator[tuple[int, int, str]]:
         starts.append(starts[-1] + len(line))
     head = _common(before, after)
     tail = _common(before[head:][::-1], after[head:][::-1])
-    from difflib import SequenceMatcher  # this, like tempfile below, is heavy, and most of lint never comes here
-
-    matcher = SequenceMatcher(None, before[head : len(before) - tail], after[head : len(after) - tail], autojunk=False)
-    for tag, low, high, into, stop in matcher.get_opcodes():
+    for tag, low, high, into, stop in _steps(before[head : len(before) - tail], after[head : len(after) - tail]):
         if tag == "equal":
             continue
         start, end = starts[head + low], starts[head + high]
@@ -139,6 +136,15 @@ def hunks(old: str, new: str) -> Iterator[tuple[int, int, str]]:
         first = _common(text, put)
         last = _common(text[first:][::-1], put[first:][::-1])
         yield start + first, end - last, put[first : len(put) - last]
+
+
+def _steps(before: Sequence[str], after: Sequence[str]) -> Sequence[tuple[str, int, int, int, int]]:
+    """Return what makes one list of lines the other; most changes only add lines, and difflib is heavy to import."""
+    if not before:
+        return [("insert", 0, 0, 0, len(after))] if after else []
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
 
 
 def _common(one: Sequence[Any], other: Sequence[Any]) -> int:

@@ -132,7 +132,13 @@ def _settings(folder: str) -> bytes | None:
         folder = above
 
 
+_known_state = ""
+
+
 def _state() -> str:
-    """What changes when mlspec, its plug-ins or Python do."""
-    marks = "\0".join([receipt._mark(path) for path in receipt._own_files()])
-    return blake2b(marks.encode(), digest_size=16).hexdigest()
+    """What changes when mlspec, its plug-ins or Python do. One process runs one state of them: it is looked up once."""
+    global _known_state
+    if not _known_state:
+        marks = "\0".join([receipt._mark(path) for path in receipt._own_files()])
+        _known_state = blake2b(marks.encode(), digest_size=16).hexdigest()
+    return _known_state

@@ -55,9 +55,14 @@ class Policy:
     home: Path | None = None
     problems: tuple[Diagnostic, ...] = ()
 
+    @property
+    def usual(self) -> bool:
+        """Whether every rule counts as it says itself."""
+        return not (self.selections or self.severities or self.per_file)
+
     def severity(self, rule: Rule, phase: str, file: str) -> Severity | None:
         """Return how bad a rule's fault is in a file of a project in a phase; None where it does not count."""
-        if not (self.selections or self.severities or self.per_file):
+        if self.usual:
             return rule.severity(phase)
         on, named = self._selected(rule)
         if not on or self._ignored_in(rule, file):
@@ -70,7 +75,7 @@ class Policy:
         An error can be lowered, never hidden: to switch it off is to lower it to information.
         """
         rule = _catalogue().get(one.finding.code)
-        if rule is None or not (self.selections or self.severities or self.per_file):
+        if rule is None or self.usual:
             return one
         severity = self._graded(rule, one.finding.severity)
         wrong = one.finding.severity is Severity.ERROR

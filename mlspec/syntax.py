@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -37,33 +38,36 @@ def events(text: str, *, pure: bool = False) -> Iterator[Any]:
     ``{entrypoint: package.module:name}`` and ``[https://example.com]``; PyYAML 6 carries 0.2.5, which follows YAML 1.2 there.
     """
     from yaml.error import MarkedYAMLError
+    from yaml.events import MappingEndEvent, MappingStartEvent, SequenceEndEvent, SequenceStartEvent
     from yaml.reader import ReaderError
 
+    starts, ends = (MappingStartEvent, SequenceStartEvent), (MappingEndEvent, SequenceEndEvent)
     try:
         parser = _parser(pure)(text)
     except ReaderError as error:  # a character that YAML forbids; the parser in Python looks at them first
         raise SyntaxFaultError(_forbidden(text, error)) from None
     opened: list[int] = []  # where the flow collections begin that are not closed yet
-    last = 0
-    recent: tuple[int, ...] = ()
+    recent: deque[Any] = deque(maxlen=3)
     while True:
         try:
             event = parser.get_event()
         except MarkedYAMLError as error:
             at = min(error.problem_mark.index, len(text)) if error.problem_mark else len(text)
             start = error.context_mark.index if error.context_mark else at
-            raise SyntaxFaultError(explain(error, text, opened), at, start, (*recent, *opened[-2:])) from None
+            near = (*(one.start_mark.index for one in recent), *opened[-2:])
+            raise SyntaxFaultError(explain(error, text, opened), at, start, near) from None
         except ReaderError as error:
             raise SyntaxFaultError(_forbidden(text, error)) from None
         except (ValueError, OverflowError):  # the parser in Python converts "\UFFFFFFFF" without looking
             raise SyntaxFaultError(bad_escape(text, max(text.rfind("\\U", 0, parser.index + 1), 0))) from None
         if event is None:
             return
-        recent = (*recent[-2:], event.start_mark.index)
-        last = event.end_mark.index
-        if getattr(event, "flow_style", False):
-            opened.append(last - 1)
-        elif opened and text[event.start_mark.index : last] in ("]", "}"):
+        recent.append(event)
+        sort = type(event)
+        if sort in starts:
+            if event.flow_style:
+                opened.append(event.end_mark.index - 1)
+        elif opened and sort in ends and text[event.start_mark.index : event.end_mark.index] in ("]", "}"):
             opened.pop()
         yield event
 

@@ -299,7 +299,12 @@ def test_the_recipes_work_together(checkout: Path, tmp_path: Path) -> None:
     for name in ("all.yaml", "scores.py"):
         (tmp_path / name).write_text(files[name], encoding="utf-8")
     environment = mlspec(tmp_path, path=checkout)
-    assert say("mlspec lint all.yaml", tmp_path, environment) == ["1 spec checked: all good"]
+    assert say("mlspec lint all.yaml --level warning", tmp_path, environment) == ["1 spec checked: all good"]
+    owned = (
+        "mlspec lint all.yaml --select HSE001 --set project.phase=production --set project.owner=a@example.org --format concise"
+    )
+    assert any("owner-outside-the-house" in line for line in say(owned, tmp_path, environment))
+    assert "Why this is bad" in say("mlspec explain owner-outside-the-house", tmp_path, environment)
     here = outcome("mlspec run all.yaml --json", tmp_path, environment)
     measured = json.loads((tmp_path / here["metrics.json"]).read_text())["metrics"]
     assert 0.04 < measured["msle"]["value"] < 0.25
@@ -373,7 +378,7 @@ def test_plug_ins_are_found(tmp_path: Path) -> None:
     environment = mlspec(tmp_path)
     environment["PYTHONPATH"] = os.pathsep.join([str(site), environment["PYTHONPATH"]])
     assert "make       GNU make" in say("mlspec backends", tmp_path, environment)
-    assert say("mlspec lint own.yaml", tmp_path, environment) == ["1 spec checked: all good"]
+    assert say("mlspec lint own.yaml --level warning", tmp_path, environment) == ["1 spec checked: all good"]
     assert any("quantile" in line for line in say("mlspec explain features.clip.low", tmp_path, environment))
     said = say("mlspec compile own.yaml --backend make -o out", tmp_path, environment)
     assert said == ["all for make: 4 files written, 0 unchanged in out"]

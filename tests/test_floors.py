@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 FLOORS = [
     # ground: knows nothing of machine learning
-    {"diagnostic", "spelling", "scalar", "lines", "pure_yaml", "document", "layers", "composer", "recovery", "merge", "override", "syntax", "display", "bundle", "render", "fields", "kinds", "quantity", "secret", "entrypoint", "expression", "regex"},
+    {"diagnostic", "spelling", "scalar", "lines", "pure_yaml", "document", "layers", "composer", "recovery", "merge", "override", "syntax", "display", "bundle", "render", "fields", "kinds", "quantity", "secret", "entrypoint", "expression", "regex", "stream"},
     # the shape of work
     {"ir", "ops", "metrics"},
     # open unions

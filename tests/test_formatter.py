@@ -167,6 +167,7 @@ def test_ends_of_lines_and_marks_stay() -> None:
     assert format_text(text, "") == "\ufeffmlspec: 1\r\n\r\ntask: {kind: regression}\r\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", list(catalogue().values()), ids=lambda rule: rule.name)
 def test_examples_of_rules(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
     """No text of the rules' pages has to be left as it is because the formatter would break it."""
@@ -224,6 +225,7 @@ def emitted(value: Any, route: Route, indent: int, seed: int) -> Iterator[str]:
             yield " " * indent + f"{key}: {written(one, flow=True)}{behind}"
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), one=st.integers(), other=st.integers())
 def test_the_order_of_keys_does_not_count(seed: int, one: int, other: int) -> None:
@@ -232,6 +234,7 @@ def test_the_order_of_keys_does_not_count(seed: int, one: int, other: int) -> No
     assert formatted(texts[0]) == formatted(texts[1])
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(spec=st.sampled_from(GALLERY), dice=st.randoms(use_true_random=False))
 def test_spacing_does_not_count(spec: Path, dice: random.Random) -> None:

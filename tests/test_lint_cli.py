@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mlspec import cli
+from mlspec import cli, stream
 from mlspec.rules import catalogue
 
 BASE = Path(__file__).parent / "data" / "rules" / "base.yaml"
@@ -169,7 +169,7 @@ def test_colors(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "\x1b" not in (tmp_path / "o.txt").read_text(encoding="utf-8")
     monkeypatch.setenv("FORCE_COLOR", "0")
     assert not colored()
-    monkeypatch.setattr(cli, "terminal", lambda stream: True)
+    monkeypatch.setattr(stream, "terminal", lambda _: True)
     assert colored()
     monkeypatch.setenv("NO_COLOR", "1")
     assert not colored()
@@ -182,7 +182,7 @@ def test_progress_on_a_terminal_only(run: Any, tmp_path: Path, monkeypatch: pyte
         spec(tmp_path, CLEAN, f"s{number}.yaml")
     names = [f"s{number}.yaml" for number in range(20)]
     assert run("lint", *names, "--select", "SUP") == Ended(0, "20 specs checked: all good\n", "")
-    monkeypatch.setattr(cli, "terminal", lambda stream: True)
+    monkeypatch.setattr(stream, "terminal", lambda _: True)
     assert "checking 7 of 20" in run("lint", *names, "--select", "SUP").err
     assert run("lint", *names, "--select", "SUP", "--quiet").err == ""
 
@@ -221,7 +221,7 @@ def test_fixing(run: Any, tmp_path: Path) -> None:
     words = ("lint", "s.yaml", "--select", f"{NAME},SUP")
     told = run(*words)
     assert "= fix: remove the comment (--fix)" in told.out
-    assert told.out.endswith("1 warning; 1 can be mended with --fix\n")
+    assert told.out.endswith("1 warning; can be mended: 1 with --fix\n")
     diff = run(*words, "--diff")
     assert (diff.code, path.read_text(encoding="utf-8")) == (1, text)
     assert "-splits: {seed: 7}  # mlspec" in diff.out

@@ -20,6 +20,8 @@ from mlspec.document import MAX_SIZE, decode, parse
 from mlspec.lines import Lines
 from tests.test_document import BOTH, check, codes
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parent / "data"
 WHOLE = (DATA / "spec" / "whole.yaml").read_text(encoding="utf-8")
 START = "mlspec: 1\nproject: {name: x}\n"

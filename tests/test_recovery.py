@@ -132,6 +132,7 @@ def judged(case: Case, text: str | None = None) -> tuple[bool, list[Diagnostic]]
     return bool(exact), [one for one in found if one not in exact[:1] and told(one) not in clean(case.file)]
 
 
+@pytest.mark.slow
 def test_faults_are_told_on_their_line_without_echoes() -> None:
     count, exact, spurious = 400, 0, 0
     for case in cases(count, seed=11):
@@ -163,6 +164,7 @@ def typos(file: Path) -> tuple[tuple[int, str], ...]:
     return tuple(found)
 
 
+@pytest.mark.slow
 def test_another_fault_elsewhere_is_still_told() -> None:
     rng = random.Random(3)
     count = 0
@@ -182,6 +184,7 @@ def test_another_fault_elsewhere_is_still_told() -> None:
     assert count > 150
 
 
+@pytest.mark.slow
 def test_two_syntax_faults_are_told_each_on_its_line() -> None:
     rng = random.Random(4)
     both = total = 0

@@ -184,6 +184,7 @@ def routes(path: Path) -> tuple[str, Any, tuple[Route, ...]]:
     return text, data, tuple(found)
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None)
 @given(data=st.data())
 def test_changes_of_specs(data: st.DataObject) -> None:
@@ -224,6 +225,7 @@ def test_changes_of_specs(data: st.DataObject) -> None:
         assert not lost
 
 
+@pytest.mark.slow
 def test_most_changes_of_specs_can_be_made() -> None:
     """Else the property above would hold of nothing."""
     done = tried = 0
@@ -304,6 +306,7 @@ def told(opened: Opened) -> Counter[str]:
     return Counter(one.code for one in found if one.code != repair.UNREALISED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", list(catalogue().values()), ids=lambda rule: rule.name)
 def test_the_fix_of_a_rule(rule: Rule, tmp_path: Path) -> None:
     """In a rule's bad example its fix, where it has one, mends the fault, adds none, and nothing is left to do."""

@@ -247,7 +247,7 @@ def test_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
-        ({"a": {"inputs": {"x": "nothing.here"}}}, "does not exist"),
+        ({"a": {"inputs": {"x": "nothing.here"}}}, "there is no step `nothing`"),
         ({"a": {}, "b": {"inputs": {"x": "a.wrong"}}}, "no output `wrong`"),
         ({"a": {"inputs": {"x": "b.number"}}, "b": {"inputs": {"x": "a.number"}}}, "wait for each other"),
         ({"a": {"entrypoint": "absent:function"}}, "cannot import 'absent'"),

@@ -16,6 +16,8 @@ from mlspec.amend import amended
 from mlspec.diagnostic import Diagnostic, Fix, Severity
 from tests.faulty import SORTS, TYPED, Fault, generated
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 FILES = [*sorted((ROOT / "specs").glob("*.yaml")), ROOT / "tests" / "data" / "spec" / "whole.yaml"]
 MOST = {"key": 280, "word": 140, "kind": 80, "metric": 70, "column": 80, "reference": 60, "type": 110, "dangling": 40}
@@ -32,14 +34,10 @@ class Told:
 
     @property
     def at_place(self) -> list[Diagnostic]:
-        """What is told at the fault's place. Of two lines that do not fit each other, one may be the related place."""
+        """What is told at the fault's place."""
         place = (self.fault.line, self.fault.column)
-        found = []
-        for one in self.new:
-            spans = [one.span, *(span for _, _, span in one.related if self.fault.sort == "indent")]
-            if one.finding.severity != Severity.INFO and place in [(span.line, span.column) for span in spans if span]:
-                found.append(one)
-        return found
+        told = [one for one in self.new if one.span and one.finding.severity != Severity.INFO]
+        return [one for one in told if one.span and (one.span.line, one.span.column) == place]
 
     @property
     def suggested(self) -> str | None:

@@ -27,7 +27,7 @@ def command(specs: tuple[Path, ...], check: bool, diff: bool, stdin_filename: st
       mlspec fmt --diff churn.yaml
       mlspec fmt - < churn.yaml
     """
-    from mlspec.commands.lint import files
+    from mlspec.commands.lint_run import files
 
     faults: list[Finding | Diagnostic] = []
     changed = total = 0

@@ -127,6 +127,8 @@ class Case:
 
     def texts(self, *route: str | int) -> Iterator[tuple[Route, str]]:
         """Yield (route, text) of every text that the spec writes below a route, keys aside."""
+        if not route:
+            return iter(self._texts)
         length = len(route)
         return ((at, text) for at, text in self._texts if at[:length] == route)
 
@@ -135,6 +137,15 @@ class Case:
         found: list[tuple[Route, str]] = []
         _collect(self.raw, (), found)
         return found
+
+    def says(self, *words: str) -> bool:
+        """Whether any of some words, in small letters, stands in any text of the spec."""
+        return any(word in self.folded for word in words)
+
+    @cached_property
+    def folded(self) -> str:
+        """Every text of the spec as one, in small letters: one look leaves out most rules that search for a word."""
+        return "\n".join(text for _, text in self._texts).casefold()
 
 
 def _part(value: Any, part: str | int) -> Any:

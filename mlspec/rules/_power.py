@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from statistics import NormalDist
+from functools import cache
+from typing import TYPE_CHECKING
 
-NORMAL = NormalDist()
+if TYPE_CHECKING:
+    from statistics import NormalDist
+
 MOST_ROWS = 10**12
 """Beyond this many rows or requests the answer is: no number would do."""
 
 
+@cache
+def _normal() -> NormalDist:
+    from statistics import NormalDist  # it imports much, and few specs need it
+
+    return NormalDist()
+
+
 def quantile(chance: float) -> float:
     """Return the normal quantile of a chance; one that rounds to 0 or 1 counts as the nearest that does not."""
-    return NORMAL.inv_cdf(min(max(chance, 1e-300), 1 - 2**-53))
+    return _normal().inv_cdf(min(max(chance, 1e-300), 1 - 2**-53))
 
 
 def z(confidence: float) -> float:
@@ -99,7 +109,7 @@ def two_share_power(old: float, new: float, old_rows: float, new_rows: float, si
     error = math.sqrt(old * (1 - old) / old_rows + new * (1 - new) / new_rows)
     if error == 0:
         return 1.0
-    return NORMAL.cdf(abs(new - old) / error - quantile(1 - significance))
+    return _normal().cdf(abs(new - old) / error - quantile(1 - significance))
 
 
 def requests_for_power(

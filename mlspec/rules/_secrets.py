@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -15,35 +16,39 @@ from mlspec.regex import lazy
 REFERENCE = lazy(r"\$\{[^}]{0,200}\}|\$\w+|\{\{.{0,200}?\}\}|<[^<>]{1,200}>")
 
 FORMS = (
-    ("an AWS access key", r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z2-7]{16}(?![A-Z0-9])"),
-    ("a GitHub token", r"\bgh[pousr]_[A-Za-z0-9]{36,}\b|\bgithub_pat_[A-Za-z0-9_]{50,}\b"),
-    ("a GitLab token", r"\bglpat-[A-Za-z0-9_-]{20,}"),
-    ("a Slack webhook", r"https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]{20,}"),
-    ("a Slack token", r"\bxox[abeprs]-[A-Za-z0-9-]{10,}"),
-    ("a Discord webhook", r"https://(?:\w+\.)?discord(?:app)?\.com/api/webhooks/\d+/[\w-]{20,}"),
-    ("a Teams webhook", r"https://[\w-]+\.webhook\.office\.com/webhookb2/[\w@/-]{20,}"),
-    ("a private key", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
-    ("a JSON Web Token", r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
-    ("a Google API key", r"\bAIza[A-Za-z0-9_-]{35}\b"),
-    ("a Stripe key", r"\b[rs]k_live_[A-Za-z0-9]{16,}\b"),
-    ("an API key", r"\bsk-(?:proj-|ant-|svcacct-)?[A-Za-z0-9_-]{32,}\b"),
-    ("a Hugging Face token", r"\bhf_[A-Za-z]{30,}\b"),
-    ("an npm token", r"\bnpm_[A-Za-z0-9]{36}\b"),
-    ("a PyPI token", r"\bpypi-AgE[A-Za-z0-9_-]{40,}"),
-    ("a SendGrid key", r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
-    ("a Databricks token", r"\bdapi[0-9a-f]{32}\b"),
-    ("an Azure storage key", r"\bAccountKey=[A-Za-z0-9+/]{60,}={0,2}"),
-    ("a signed address", r"[?&](?:X-Amz-Signature|sig|Signature)=[A-Za-z0-9%+/_-]{20,}"),
-    ("a password in an address", r"\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@]{0,200}:(?P<word>[^\s/@]{1,400})@[^\s/]"),
+    ("an AWS access key", "akia asia", r"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z2-7]{16}(?![A-Z0-9])"),
+    ("a GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_ github_", r"\bgh[pousr]_[A-Za-z0-9]{36,}\b|\bgithub_pat_[A-Za-z0-9_]{50,}\b"),
+    ("a GitLab token", "glpat-", r"\bglpat-[A-Za-z0-9_-]{20,}"),
+    ("a Slack webhook", "hooks.slack.com", r"https://hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_-]{20,}"),
+    ("a Slack token", "xox", r"\bxox[abeprs]-[A-Za-z0-9-]{10,}"),
+    ("a Discord webhook", "/api/webhooks/", r"https://(?:\w+\.)?discord(?:app)?\.com/api/webhooks/\d+/[\w-]{20,}"),
+    ("a Teams webhook", ".webhook.office.com", r"https://[\w-]+\.webhook\.office\.com/webhookb2/[\w@/-]{20,}"),
+    ("a private key", "private key-----", r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
+    ("a JSON Web Token", "eyj", r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"),
+    ("a Google API key", "aiza", r"\bAIza[A-Za-z0-9_-]{35}\b"),
+    ("a Stripe key", "k_live_", r"\b[rs]k_live_[A-Za-z0-9]{16,}\b"),
+    ("an API key", "sk-", r"\bsk-(?:proj-|ant-|svcacct-)?[A-Za-z0-9_-]{32,}\b"),
+    ("a Hugging Face token", "hf_", r"\bhf_[A-Za-z]{30,}\b"),
+    ("an npm token", "npm_", r"\bnpm_[A-Za-z0-9]{36}\b"),
+    ("a PyPI token", "pypi-age", r"\bpypi-AgE[A-Za-z0-9_-]{40,}"),
+    ("a SendGrid key", "sg.", r"\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"),
+    ("a Databricks token", "dapi", r"\bdapi[0-9a-f]{32}\b"),
+    ("an Azure storage key", "accountkey=", r"\bAccountKey=[A-Za-z0-9+/]{60,}={0,2}"),
+    ("a signed address", "signature= sig=", r"[?&](?:X-Amz-Signature|sig|Signature)=[A-Za-z0-9%+/_-]{20,}"),
+    ("a password in an address", "@", r"\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@]{0,200}:(?P<word>[^\s/@]{1,400})@[^\s/]"),
     (
         "a password",
+        "pass pwd secret token key",
         r"(?i)(?<![\w-])(?:--?)?(?:[a-z0-9]+[_-])*(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|secret[_-]?key)"
         r"\s*[=:]\s*[\"']?(?P<value>[^\s\"';&,]{4,})",
     ),
 )  # fmt: skip
-"""What secrets look like, the surest first. A group that is named is the secret within the match."""
+"""What secrets look like, the surest first: words one of which stands in each, in small letters, and the whole form.
 
-_FORMS = tuple((what, lazy(pattern)) for what, pattern in FORMS)
+A group that is named is the secret within the match.
+"""
+
+_FORMS = tuple((what, words.split(), lazy(pattern)) for what, words, pattern in FORMS)
 _HINT = lazy(
     r"AKIA|ASIA|gh[pousr]_|github_pat|glpat|hooks\.slack|xox|discord|webhook\.office|PRIVATE KEY|eyJ|AIza|[rs]k_live|sk-|hf_|npm_"
     r"|pypi-|SG\.|dapi|AccountKey|[Ss]ig(?:nature)?=|://|[=:]"
@@ -97,7 +102,10 @@ def _form(text: str) -> str | None:
     """Return what the form of a text says it holds."""
     if len(text) < 8 or not _HINT.search(text, 0, LONGEST):
         return None
-    for what, pattern in _FORMS:
+    folded = text[:LONGEST].casefold()
+    for what, words, pattern in _FORMS:
+        if not any(word in folded for word in words):
+            continue  # most patterns are never compiled
         for found in pattern.finditer(text[:LONGEST]):
             secret = next((one for one in found.groupdict().values() if one is not None), None)
             if secret is None or (_real(secret) and (what != "a password" or _random(secret) or "pass" in found[0].lower())):
@@ -117,10 +125,15 @@ def _random(text: str) -> bool:
     return digits >= 2 and entropy(text) >= (2.8 if re.fullmatch(r"[0-9a-fA-F-]+", text) else 3.4)
 
 
+@lru_cache(4096)
+def _names_a_secret(key: str) -> bool:
+    return bool(_NAMED.search(key))
+
+
 def _keyed(route: Route, text: str) -> str | None:
     """Return what the key says that a text is."""
     name = next((part for part in reversed(route) if isinstance(part, str)), "")
-    if not _NAMED.search(name) or route[:2] == ("data", "columns") or len(text) > LONGEST or text[:1] == "/" or not _real(text):
+    if not _names_a_secret(name) or route[:2] == ("data", "columns") or len(text) > LONGEST or text[:1] == "/" or not _real(text):
         return None
     spoken = re.sub(r"[\s-]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).lower()
     if PASSWORDS.fullmatch(spoken):

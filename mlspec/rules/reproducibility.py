@@ -93,6 +93,8 @@ def notebook_in_the_pipeline(case: Case) -> Iterator[Hit]:
     al (2019), A Large-scale Study about Quality and Reproducibility of Jupyter Notebooks: 4 % gave the same results again.
     """
     told = set()
+    if not case.says(".ipynb", "papermill", "jupyter", "nbconvert"):
+        return
     for route, text in (*case.texts("steps"), *case.texts("model"), *case.texts("features"), *case.texts("data", "sources")):
         found = NOTEBOOK.search(text, 0, LONGEST)
         if found and route[:2] not in told and route[-1] != "description":

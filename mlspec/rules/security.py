@@ -129,6 +129,8 @@ def plain_connection(case: Case) -> Iterator[Hit]:
     ## Source
     The guide, "Security: Data Privacy: encryption"; CWE-319, https://cwe.mitre.org/data/definitions/319.html.
     """
+    if not case.says("://"):
+        return
     for section in ("tracking", "registry", "monitoring", "data", "requirements", "steps", "model", "deployment", "exports"):
         for route, text in case.texts(section):
             if route[-1] in ("description", "license", "evidence", "guidelines") or "://" not in text:
@@ -351,6 +353,8 @@ def path_in_a_home_folder(case: Case) -> Iterator[Hit]:
     The guide, "Reproducibility Problems: version control for data, code, and models"; the language: paths are relative to the
     data root.
     """
+    if not case.says("/home/", "/root/", "~/", "users"):
+        return
     for route, text in case.texts():
         found = HOME.search(text, 0, LONGEST)
         if found:
@@ -384,7 +388,8 @@ def certificate_not_checked(case: Case) -> Iterator[Hit]:
     ## Source
     The guide, "Security: Infrastructure: network security"; CWE-295, https://cwe.mitre.org/data/definitions/295.html.
     """
-    for route, text in case.texts():
+    suspect = case.says("sslmode=", "--no-check", "--insecure", "curl", "--trusted", "verify", "node_tls")
+    for route, text in case.texts() if suspect else ():
         found = UNCHECKED.search(text, 0, LONGEST)
         if found:
             yield Hit(

@@ -20,11 +20,14 @@ TALK = frozenset(
 """Keys whose text is talk: that somebody once used a tool is no fault."""
 
 
-def mentions(case: Case, pattern: re.Pattern[str]) -> Iterator[tuple[Route, str]]:
+def mentions(case: Case, pattern: re.Pattern[str], *words: str) -> Iterator[tuple[Route, str]]:
     """Yield (route, word) of every kind, entrypoint, image, command and other setting that a pattern is found in.
 
-    The word is what was found, of a text of one word the whole: a command may hold a secret beside it.
+    The word is what was found, of a text of one word the whole: a command may hold a secret beside it. One of `words`, in small
+    letters, stands in whatever the pattern finds: without any of them nothing is searched.
     """
+    if not case.says(*words):
+        return
     for route, text in case.texts():
         if TALK.isdisjoint(route[-2:]) and route[:2] != ("data", "columns") and (found := pattern.search(text, 0, LONGEST)):
             yield route, text if re.fullmatch(r"[\w.:-]{1,60}", text) else found[0]
@@ -63,7 +66,7 @@ def imgaug_is_abandoned(case: Case) -> Iterator[Hit]:
     ## Source
     The guide, "Unstructured Data Augmentation: imgaug"; its last commit is of June 2020, https://github.com/aleju/imgaug.
     """
-    for route, word in mentions(case, IMGAUG):
+    for route, word in mentions(case, IMGAUG, "imgaug"):
         yield Hit(
             f"`{word}`: imgaug has had no commit since June 2020 and does not run with NumPy 1.24 or later",
             route,
@@ -98,7 +101,7 @@ def albumentations_is_unmaintained(case: Case) -> Iterator[Hit]:
     The guide, "Unstructured Data Augmentation: albumentations"; its README says so since June 2025,
     https://github.com/albumentations-team/albumentations.
     """
-    for route, word in mentions(case, ALBUMENTATIONS):
+    for route, word in mentions(case, ALBUMENTATIONS, "albumentations"):
         yield Hit(
             f"`{word}`: albumentations is unmaintained since June 2025",
             route,
@@ -132,7 +135,7 @@ def whylabs_is_discontinued(case: Case) -> Iterator[Hit]:
     ## Source
     The guide, "ML Monitoring: MLflow, WhyLabs"; https://github.com/zenml-io/zenml/issues/3996: bought, and discontinued.
     """
-    for route, word in mentions(case, WHYLOGS):
+    for route, word in mentions(case, WHYLOGS, "whylog", "whylabs", "why_labs", "langkit"):
         yield Hit(
             f"`{word}`: WhyLabs has ended its service, and whylogs has had no release since 2024",
             route,
@@ -170,7 +173,7 @@ def neptune_is_closed(case: Case) -> Iterator[Hit]:
     ## Source
     The guide, "Tracking Tools Comparison: Neptune"; bought by OpenAI in December 2025, https://neptune.ai.
     """
-    for route, word in mentions(case, NEPTUNE):
+    for route, word in mentions(case, NEPTUNE, "neptune"):
         yield Hit(
             f"`{word}`: Neptune was bought by OpenAI in December 2025 and closes its service",
             route,
@@ -205,7 +208,7 @@ def pachyderm_is_abandoned(case: Case) -> Iterator[Hit]:
     ## Source
     The guide, "Experiment Tracking: DVC, Pachyderm"; its last commit is of January 2025, https://github.com/pachyderm/pachyderm.
     """
-    for route, word in mentions(case, PACHYDERM):
+    for route, word in mentions(case, PACHYDERM, "pachyderm", "pachctl", "pfs://", "pachd"):
         yield Hit(
             f"`{word}`: Pachyderm has had no commit since January 2025",
             route,
@@ -241,7 +244,7 @@ def tflite_runtime_is_dead(case: Case) -> Iterator[Hit]:
     Measured: tflite-runtime 2.14.0 has wheels up to CPython 3.11, and `Interpreter()` raises SystemError with NumPy 2;
     https://ai.google.dev/edge/litert/migration.
     """
-    for route, word in mentions(case, TFLITE):
+    for route, word in mentions(case, TFLITE, "tflite"):
         whole = route[-1] == "kind" and TFLITE.fullmatch(word) is not None
         yield Hit(
             f"`{word}`: tflite-runtime stops at Python 3.11 and crashes with NumPy 2",
@@ -279,7 +282,7 @@ def seldon_needs_a_licence(case: Case) -> Iterator[Hit]:
     ## Source
     The licences of https://github.com/SeldonIO/seldon-core and https://github.com/SeldonIO/alibi-detect, in November 2026.
     """
-    for route, word in mentions(case, SELDON):
+    for route, word in mentions(case, SELDON, "seldon", "alibi", "mlserver"):
         late = re.search(r"mlserver", word, re.IGNORECASE)
         reason = (
             "MLServer has had no release since June 2025"
@@ -319,7 +322,7 @@ def hummingbird_gets_probabilities_wrong(case: Case) -> Iterator[Hit]:
     ## Source
     Measured: hummingbird 0.4.12 with scikit-learn 1.9: probabilities up to 0.83 off, at the same labels in every row.
     """
-    for route, word in mentions(case, HUMMINGBIRD):
+    for route, word in mentions(case, HUMMINGBIRD, "hummingbird"):
         yield Hit(
             f"`{word}`: hummingbird's probabilities are up to 0.83 off for logistic regression, at the right labels",
             route,
