@@ -81,6 +81,7 @@ bench: $(VENV)/.dev ## measure (see benchmarks/README.md)
 	$(UV) venv --quiet --allow-existing --python $(BIN)/python .venvs/bench
 	$(INSTALL) --python .venvs/bench/bin/python -r requirements/bench.txt
 	$(INSTALL) --python .venvs/bench/bin/python --no-deps --editable .
+	if command -v npm > /dev/null; then npm install --silent --no-audit --no-fund --prefix .venvs/node yaml-language-server@1; fi
 	.venvs/bench/bin/python -m benchmarks
 
 clean:

@@ -29,6 +29,7 @@ from benchmarks.measure import ENVIRONMENT, Command, Promise, in_turn
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
+NODE = ROOT / ".venvs" / "node"  # where `make bench` puts yaml-language-server
 SPEC = ROOT / "specs" / "churn.yaml"
 FILES = 1_000
 ROUNDS = 9

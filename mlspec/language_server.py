@@ -243,7 +243,7 @@ def _named(buffer: Buffer, position: lsp.Position) -> list[names.Occurrence]:
 
 
 def _actions(server: Server, params: lsp.CodeActionParams) -> Iterator[lsp.CodeAction]:
-    from mlspec import repair
+    from mlspec.repair import placed
 
     uri = params.text_document.uri
     opened = server.opened.get(uri)
@@ -256,7 +256,7 @@ def _actions(server: Server, params: lsp.CodeActionParams) -> Iterator[lsp.CodeA
         told = server.told(one, buffer, opened)
         if one.file != opened.layered.name or not _touch(told.range, params.range):
             continue
-        patch = repair.placed(one, opened.layered)
+        patch = placed(one, opened.layered)
         if patch is not None and all(each.file == one.file for each in patch.replacements):
             edits: list[Any] = [lsp.TextEdit(buffer.range(each.start, each.end), each.text) for each in patch.replacements]
             yield lsp.CodeAction(

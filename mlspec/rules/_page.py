@@ -6,10 +6,6 @@ import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mlspec.rules._rule import Rule
 
 HEADINGS = ("Why this is bad", "Bad", "Good", "Fix safety", "Source")
 
@@ -35,19 +31,19 @@ class Page:
     source: str
 
 
-def parse(rule: Rule) -> Page:
+def parse(name: str, doc: str) -> Page:
     """Read a rule's docstring. Raises ValueError, naming the rule, where a heading is missing, doubled or out of order."""
-    text = inspect.cleandoc(rule.doc)
+    text = inspect.cleandoc(doc)
     parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
     if tuple(parts[1::2]) != HEADINGS:
-        raise ValueError(f"the page of {rule.name} has the headings {parts[1::2]}, not {list(HEADINGS)}")
+        raise ValueError(f"the page of {name} has the headings {parts[1::2]}, not {list(HEADINGS)}")
     what, why, bad, good, fix, source = (parts[0].strip(), *(part.strip() for part in parts[2::2]))
-    return Page(what.split("\n\n")[0].replace("\n", " "), what, why, _example(bad, rule), _example(good, rule), fix, source)
+    return Page(what.split("\n\n")[0].replace("\n", " "), what, why, _example(bad, name), _example(good, name), fix, source)
 
 
-def _example(text: str, rule: Rule) -> Example:
+def _example(text: str, rule: str) -> Example:
     blocks = re.findall(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    specs = [block for sort, name, block in blocks if sort == "yaml" and not name]
+    specs = [block for sort, file, block in blocks if sort == "yaml" and not file]
     if len(specs) != 1:
-        raise ValueError(f"an example of {rule.name} has {len(specs)} blocks of yaml, not one")
-    return Example(specs[0], {name: block for _, name, block in blocks if name})
+        raise ValueError(f"an example of {rule} has {len(specs)} blocks of yaml, not one")
+    return Example(specs[0], {file: block for _, file, block in blocks if file})

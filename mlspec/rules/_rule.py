@@ -57,7 +57,7 @@ class Rule:
     def page(self) -> Page:
         from mlspec.rules._page import parse
 
-        return parse(self)
+        return parse(self.name, self.doc)
 
 
 Check = Callable[["Case"], Iterable[Hit]]
