@@ -163,7 +163,7 @@ def test_another_folder_or_word_takes_the_long_way(project: Path) -> None:
     ):
         assert not short(project, *words), words
     assert not short(project / "spec", "spec.yaml")
-    for verb in ("lint", "compile", "explain"):
+    for verb in ("compile", "explain"):
         assert not is_short(project, verb, "spec/spec.yaml", RECEIPT_TOKEN="a"), verb
     assert short(project)
 

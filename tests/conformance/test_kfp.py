@@ -111,7 +111,8 @@ class Ran:
         assert self.tree() == before, "a run writes nothing beside the project"
 
     def tree(self) -> dict[Path, bytes]:
-        return {file: file.read_bytes() for file in self.project.rglob("*") if file.is_file()}
+        files = (file for file in self.project.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+        return {file: file.read_bytes() for file in files}
 
     def metadata(self, task: str, key: str) -> dict[str, Any]:
         """What KFP's interface shows of an artifact."""
