@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,16 +43,20 @@ class Buffer:
     def __init__(self, uri: str, text: str, codec: PositionCodec) -> None:
         self.uri = uri
         self.path = Path(uris.to_fs_path(uri) or "untitled.yaml")
-        self.document: Document = parse(text, str(self.path))
+        self.text = text.removeprefix("\ufeff")
         self.codec = codec
 
-    @property
-    def text(self) -> str:
-        return self.document.text
+    @cached_property
+    def document(self) -> Document:
+        return parse(self.text, str(self.path))
+
+    @cached_property
+    def lines(self) -> Lines:
+        return Lines(self.text)
 
     def offset(self, position: lsp.Position) -> int:
         """Return the offset of an editor's position, which counts code units; the end of the line where it lies behind that."""
-        lines = self.document.lines
+        lines = self.lines
         line = lines.line(position.line + 1)
         units = 0
         for column, char in enumerate(line):
@@ -61,7 +66,7 @@ class Buffer:
         return min(lines.offset(min(position.line + 1, lines.place(len(self.text))[0]), len(line) + 1), len(self.text))
 
     def range(self, start: int, end: int) -> lsp.Range:
-        return _range(self.document.lines.span(start, end), self.document.lines, self.codec)
+        return _range(self.lines.span(start, end), self.lines, self.codec)
 
 
 def _range(span: Span, lines: Lines, codec: PositionCodec) -> lsp.Range:
@@ -122,7 +127,7 @@ class Server(LanguageServer):
             uri = buffer.uri if file == opened.layered.name else uris.from_fs_path(str(Path(file).resolve()))
             related.append(lsp.DiagnosticRelatedInformation(lsp.Location(uri or "", _range(span, lines, buffer.codec)), text))
         return lsp.Diagnostic(
-            _range(one.span, buffer.document.lines, buffer.codec) if here and one.span else _top(),
+            _range(one.span, buffer.lines, buffer.codec) if here and one.span else _top(),
             message if here else f"{one.file}: {message}",
             _SEVERITY[finding.severity],
             finding.code,

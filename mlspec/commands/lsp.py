@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import click
 
 from mlspec.diagnostic import Finding, Problem
@@ -25,4 +27,6 @@ def command() -> None:
         raise Problem(Finding("missing-extra", "the language server needs pygls", help=help_text)) from None
     from mlspec.language_server import build
 
-    build().start_io()
+    server = build()
+    gc.freeze()  # what is loaded by now stays: looking through it again and again is part of the cost of each change
+    server.start_io()
