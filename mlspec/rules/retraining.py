@@ -540,13 +540,13 @@ def recommendation_without_exploration(case: Case) -> Iterable[Hit]:
 
     ## Bad
     ```yaml
-    task: {kind: recommendation, target: null, positive: null, user: customerID, item: Contract}
+    task: {kind: recommendation, target: null, positive: null, user: customerID, item: Contract, cold_start: {new_user: popular}}
     feedback: {exploration: 0 %, holdout: 0 %}
     ```
 
     ## Good
     ```yaml
-    task: {kind: recommendation, target: null, positive: null, user: customerID, item: Contract}
+    task: {kind: recommendation, target: null, positive: null, user: customerID, item: Contract, cold_start: {new_user: popular}}
     requirements: {metrics: [{metric: ndcg, target: ">= 0.3"}]}
     model: {kind: custom, entrypoint: "recommender:build", params: null}
     baseline: null

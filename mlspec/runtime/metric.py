@@ -308,10 +308,11 @@ def _ranked_rightly(positive: Array, score: Array) -> float:
 
 
 def _average_precision(answers: Answers) -> float:
+    """Average precision; scikit-learn's sum of steps may pass 1 by the last bit."""
     if answers.positive is not None:
-        return float(sk.average_precision_score(answers.truth == answers.positive, answers.score))
+        return min(float(sk.average_precision_score(answers.truth == answers.positive, answers.score)), 1.0)
     each = [sk.average_precision_score(answers.truth == label, _proba(answers)[:, label]) for label in range(answers.known)]
-    return float(np.mean(each))
+    return min(float(np.mean(each)), 1.0)
 
 
 def _log_loss(answers: Answers) -> float:
