@@ -117,18 +117,24 @@ def _digest(name: str) -> str | None:
 
 
 def _settings(folder: str) -> bytes | None:
-    """Return the bytes of the nearest `pyproject.toml` with settings of ours; None where they name a further file."""
+    """Return the bytes of every `pyproject.toml` above that may hold settings of ours; None where they name a further file.
+
+    Which of them does hold some is a question for a reader of TOML: `[tool."mlspec"]` is a way to write it.
+    """
+    found = b""
     while True:
         try:
             with open(os.path.join(folder, "pyproject.toml"), "rb") as file:
                 content = file.read()
         except OSError:
             content = b""
-        if b"tool.mlspec" in content:
-            return None if b"baseline" in content else content
+        if b"mlspec" in content:
+            if b"baseline" in content:
+                return None
+            found += b"\0" + content
         above = os.path.dirname(folder)
         if above == folder:
-            return b""
+            return found
         folder = above
 
 

@@ -56,6 +56,18 @@ def test_what_changes_is_looked_at_anew(folder: Path) -> None:
     assert not remembered(folder, "spec.yaml", "other.yaml")
 
 
+@pytest.mark.parametrize("table", ["[tool.mlspec]", '[tool."mlspec"]', "[ tool . mlspec ]"])
+def test_settings_count_however_they_are_written_and_wherever(folder: Path, table: str) -> None:
+    inner = folder / "inner"
+    inner.mkdir()
+    (inner / "spec.yaml").write_text(CHURN, encoding="utf-8")
+    (inner / "pyproject.toml").write_text('[project]\nname = "a"\ndependencies = ["mlspec"]\n', encoding="utf-8")
+    assert lint(inner, "spec.yaml").returncode == 0
+    assert remembered(inner, "spec.yaml")
+    (folder / "pyproject.toml").write_text(f'{table}\nlevel = "warning"\n', encoding="utf-8")
+    assert not remembered(inner, "spec.yaml"), "the settings stand above a file that only names mlspec"
+
+
 def test_settings_count(folder: Path) -> None:
     (folder / "pyproject.toml").write_text('[tool.mlspec]\nseverity = {"no-alternatives" = "error"}\n', encoding="utf-8")
     assert not remembered(folder, "spec.yaml")
