@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mlspec.diagnostic import Diagnostic, Finding, Problem, Severity, Span, dotted
 
 if TYPE_CHECKING:
-    from mlspec.rules import Rule
+    pass
 
 LAYOUT = 1
 _KEYS = {"file": str, "code": str, "route": str, "hash": str, "count": int}
@@ -98,22 +98,16 @@ def _bad(name: str, message: str, span: Span | None) -> Problem:
     return Problem(Diagnostic(Finding("bad-baseline", message, (), help="write it with --write-baseline"), name, span))
 
 
-def lives(one: Diagnostic, rule: Rule | None) -> bool:
-    """Whether one can live with a finding: not with an error of the language, which leaves no project."""
-    return (rule is not None and rule.check is not None) or one.finding.severity is not Severity.ERROR
-
-
 def settle(found: Sequence[Diagnostic], known: Baseline, files: Iterable[str]) -> tuple[list[Diagnostic], list[Diagnostic]]:
     """Return the findings that a baseline does not hold, and one for each of its entries that is no longer found in `files`."""
-    from mlspec.rules import catalogue
+    from mlspec.rules import halts
 
-    rules = catalogue()
     home = known.path.parent
     left = Counter(known.counts)
     fresh = []
     for one in found:
         name = key(one, home)
-        if left[name] > 0 and lives(one, rules.get(one.finding.code)):
+        if left[name] > 0 and not halts(one.finding):
             left[name] -= 1
         else:
             fresh.append(one)
@@ -133,10 +127,9 @@ def _gone(known: Baseline, name: Key, count: int) -> Diagnostic:
 
 def written(found: Iterable[Diagnostic], path: Path, before: Baseline | None = None, files: Iterable[str] = ()) -> str:
     """Return the text of a baseline of these findings. Entries of `before` on other files than `files` stay."""
-    from mlspec.rules import catalogue
+    from mlspec.rules import halts
 
-    rules = catalogue()
-    counts = Counter(key(one, path.parent) for one in found if lives(one, rules.get(one.finding.code)))
+    counts = Counter(key(one, path.parent) for one in found if not halts(one.finding))
     if before is not None:
         looked = {_relative(file, path.parent) for file in files}
         for name, count in before.counts.items():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mlspec import __version__, stream
-from mlspec.diagnostic import Diagnostic, Finding, Problem, Severity
+from mlspec.diagnostic import BUGS, Diagnostic, Finding, Problem, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mlspec.lint import Opened
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-BUGS = "https://github.com/mlspec/mlspec/issues"
 
 
 def entry() -> int:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-PAGES = "https://github.com/mlspec/mlspec/blob/main/docs/rules.md"
+SITE = "https://github.com/mlspec/mlspec"
+BUGS = f"{SITE}/issues"
+PAGES = f"{SITE}/blob/main/docs/rules.md"
 """Where the page of each code is, as an anchor."""
 
 Route = tuple[str | int, ...]
@@ -27,6 +29,11 @@ class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
     INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst."""
+        return list(Severity).index(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from typing import Any
 from mlspec.diagnostic import Diagnostic, Severity, Span
 from mlspec.lines import Lines
 
-_RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 _COLOR = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.INFO: "1;36"}
 _SECRET = frozenset({"secret-in-spec", "secret-as-fallback", "inline-secret", "bad-reference"})
 _TAB = 4
@@ -34,7 +33,7 @@ def _rank(one: Diagnostic) -> tuple[Any, ...]:
         one.file,
         span.line,
         span.column,
-        _RANK[finding.severity],
+        finding.severity.rank,
         finding.code,
         finding.message,
         span.end_line,
@@ -93,7 +92,7 @@ def _blocks(found: list[Diagnostic], page: _Page, cap: int | None) -> Iterator[s
 def summary(diagnostics: Iterable[Diagnostic]) -> str:
     """Count diagnostics: ``2 errors, 1 warning``."""
     severities = [one.finding.severity for one in diagnostics]
-    counts = [(severities.count(severity), severity) for severity in _RANK]
+    counts = [(severities.count(severity), severity) for severity in Severity]
     return ", ".join(f"{count} {word}{'s' * (count > 1 and word != Severity.INFO)}" for count, word in counts if count)
 
 

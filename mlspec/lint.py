@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mlspec import layers
-from mlspec.diagnostic import Diagnostic, Finding, Problem, Severity
+from mlspec.diagnostic import BUGS, Diagnostic, Finding, Problem, Severity
 
 if TYPE_CHECKING:
     from datetime import date
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
 LOADER = "pydantic.plugin._loader"
-BUGS = "https://github.com/mlspec/mlspec/issues"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +93,10 @@ def check(
 
 def _told(found: list[Diagnostic], policy: Policy) -> tuple[tuple[Diagnostic, ...], list[Diagnostic]]:
     """Return the errors of the language, which leave no project, and all that is found as the policy has it told."""
-    from mlspec.rules import catalogue
+    from mlspec.rules import halts, of_a_rule
 
-    rules = catalogue()
-    halting, told = [], []
-    for one in found:
-        rule = rules.get(one.finding.code)
-        if rule is not None and rule.check is not None:
-            told.append(one)
-            continue
-        if one.finding.severity is Severity.ERROR:
-            halting.append(one)
-        lowered = policy.of_language(one)
-        told += [lowered] if lowered else []
-    return tuple(halting), told
+    graded = (one if of_a_rule(one.finding.code) else policy.of_language(one) for one in found)
+    return tuple(one for one in found if halts(one.finding)), [one for one in graded if one]
 
 
 def rule_findings(inspection: Inspection, layered: Layered, policy: Policy, facts: DataFacts | None) -> Iterator[Finding]:
@@ -128,26 +117,26 @@ def rule_findings(inspection: Inspection, layered: Layered, policy: Policy, fact
         for hit in hits:
             if any(hit.route == route[: len(hit.route)] for route in layered.damaged):
                 continue  # what it misses may have been on the lines that are lost
-            why = rule.page.why.split("\n\n")[0].replace("\n", " ")
-            yield Finding(rule.name, hit.message, hit.route, severity, hit.help, hit.on, why, hit.related, hit.fix)
+            yield Finding(rule.name, hit.message, hit.route, severity, hit.help, hit.on, rule.page.reason, hit.related, hit.fix)
 
 
-def _due(policy: Policy, phase: str, name: str) -> Iterable[tuple[Rule, Severity]]:
+def _due(policy: Policy, phase: str, name: str) -> tuple[tuple[Rule, Severity], ...]:
     """Return the rules that count for a file, each with how bad its fault is."""
-    from mlspec.rules import catalogue
-
-    if policy.usual:
-        return _usual(phase)
-    graded = ((rule, policy.severity(rule, phase, name)) for rule in catalogue().values())
-    return [(rule, severity) for rule, severity in graded if severity is not None]
+    return _usual(phase) if policy.usual else _graded(policy, phase, name)
 
 
 @cache
 def _usual(phase: str) -> tuple[tuple[Rule, Severity], ...]:
     """Return the rules that count where no settings say otherwise: the same for every file of a phase."""
+    from mlspec.settings import Policy
+
+    return _graded(Policy(), phase, "")
+
+
+def _graded(policy: Policy, phase: str, name: str) -> tuple[tuple[Rule, Severity], ...]:
     from mlspec.rules import catalogue
 
-    graded = ((rule, rule.severity(phase)) for rule in catalogue().values() if rule.check is not None)
+    graded = ((rule, policy.severity(rule, phase, name)) for rule in catalogue().values() if rule.check is not None)
     return tuple((rule, severity) for rule, severity in graded if severity is not None)
 
 

@@ -288,13 +288,11 @@ def _touch(one: Replacement, other: Replacement) -> bool:
 
 def _depth(diagnostic: Diagnostic, opened: Opened) -> int:
     """Return 0 for a fault of the text or its layers, 1 for an error of the language, 2 for what a rule finds."""
-    from mlspec.rules import find
+    from mlspec.rules import halts
 
     if any(_identity(diagnostic) == _identity(one) for one in opened.layered.problems):
         return 0
-    rule = find(diagnostic.finding.code)
-    own = rule is None or rule.check is None
-    return 1 if own and diagnostic.finding.severity is Severity.ERROR else 2
+    return 1 if halts(diagnostic.finding) else 2
 
 
 def _added(before: Opened, after: Opened, faults: Sequence[Diagnostic]) -> set[str]:

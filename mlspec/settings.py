@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 EXACT = 9  # how narrowly a name or a whole code selects; `all` is 0, a topic 3, a prefix its length
 LEVELS = {str(one): one for one in Severity}
-RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 TABLE = re.compile(r"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*[\"']?mlspec[\"']?[ \t]*[.\]]", re.MULTILINE)
 
 

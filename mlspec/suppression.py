@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
-from mlspec.diagnostic import Diagnostic, Finding, Patch, Replacement, Severity
+from mlspec.diagnostic import Diagnostic, Finding, Patch, Replacement
 from mlspec.regex import lazy
+from mlspec.rules import catalogue, find, halts
 
 if TYPE_CHECKING:
     from mlspec.composer import Node
     from mlspec.document import Document
     from mlspec.layers import Layered
-    from mlspec.rules import Rule
     from mlspec.settings import Policy
 
 _MARK = lazy(r"#[ \t]*mlspec:[ \t]*ignore")
@@ -145,10 +145,6 @@ class _Page:
     """The suppressions of one spec, before its diagnostics."""
 
     def __init__(self, layered: Layered, policy: Policy, phase: str, today: date, found: list[Diagnostic]) -> None:
-        from mlspec.rules import catalogue
-
-        self.rules = catalogue()
-        self.by_code = {one.code: one for one in self.rules.values()}
         self.layered, self.policy, self.phase, self.today = layered, policy, phase, today
         self.lasting = {one.finding.code for one in found if self._lasts(one)}
         self.told = {one.finding.code for one in found}
@@ -157,15 +153,11 @@ class _Page:
 
     def _lasts(self, one: Diagnostic) -> bool:
         """Whether a diagnostic is an error of the language: it leaves no project, so that nothing silences it."""
-        rule = self.rules.get(one.finding.code)
-        return one.finding.severity is Severity.ERROR and (rule is None or rule.check is None)
+        return halts(one.finding)
 
     def read(self, document: Document) -> None:
         self.documents[document.name] = document
         self.suppressions += comments(document)
-
-    def rule(self, word: str) -> Rule | None:
-        return self.rules.get(word.lower()) or self.by_code.get(word.upper())
 
     def silences(self, one: Diagnostic) -> bool:
         silenced = False
@@ -175,7 +167,7 @@ class _Page:
             if suppression.fault or suppression.file != one.file or not self._covers(suppression, one):
                 continue
             for word in suppression.codes:
-                rule = self.rule(word)
+                rule = find(word)
                 if (rule.name if rule else word) == one.finding.code:
                     suppression.used.add(word)
                     silenced |= not self._expired(suppression)
@@ -210,7 +202,7 @@ class _Page:
         from mlspec.settings import suggestion
 
         for word in one.codes:
-            rule = self.rule(word)
+            rule = find(word)
             if (rule.name if rule else word) in self.lasting:
                 message = f"`{word}` is an error of the language: it cannot be silenced"
                 yield from self._fault("malformed-suppression", one, message, "mend it; without it there is no project")
@@ -231,7 +223,7 @@ class _Page:
 
     def _ran(self, word: str) -> bool:
         """Whether a rule was asked at all: who silences another one is not told that it is unused."""
-        rule = self.rule(word)
+        rule = find(word)
         if rule is None:
             return False
         return not rule.data and self.policy.severity(rule, self.phase, self.layered.name) is not None
@@ -262,10 +254,9 @@ class _Page:
         return Patch("remove the comment", (Replacement(one.file, start, end, ""),))
 
     def _fault(self, name: str, one: Suppression, message: str, advice: str, patch: Patch | None = None) -> Iterator[Diagnostic]:
-        rule = self.rules[name]
+        rule = catalogue()[name]
         severity = self.policy.severity(rule, self.phase, one.file)
         if severity is None:
             return
-        why = rule.page.why.split("\n\n")[0].replace("\n", " ")
         span = self.documents[one.file].lines.span(one.start, one.end)
-        yield Diagnostic(Finding(name, message, (), severity, advice, why=why), one.file, span, patch=patch)
+        yield Diagnostic(Finding(name, message, (), severity, advice, why=rule.page.reason), one.file, span, patch=patch)

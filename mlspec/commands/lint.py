@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from mlspec.commands.lint_run import CAP, OTHERS, TOLD, Asked, run
+from mlspec.commands.lint_run import CAP, TOLD, Asked, run
+from mlspec.formats import NAMES
 
 
 @click.command("lint")
@@ -26,7 +27,7 @@ from mlspec.commands.lint_run import CAP, OTHERS, TOLD, Asked, run
 @click.option("--baseline", type=click.Path(path_type=Path), help="Leave out the findings that this file holds.")
 @click.option("--write-baseline", type=click.Path(path_type=Path), help="Write the findings to this file, to live with them.")
 @click.option(
-    "--format", "form", type=click.Choice([*TOLD, *OTHERS]), default="text", show_default=True, help="How findings are told."
+    "--format", "form", type=click.Choice([*TOLD, *NAMES]), default="text", show_default=True, help="How findings are told."
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Write the findings to this file.")

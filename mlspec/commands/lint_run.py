@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from mlspec.settings import Policy, Selection
 
 TOLD = ("text", "concise", "json")
-OTHERS = ("sarif", "github", "gitlab", "junit", "rdjson")  # the modules of mlspec.formats, which need not be imported for this
 CAP = 10
 STDIN = "<stdin>"
 MANY = 20  # files, from which on a terminal is told how far it is
@@ -187,8 +186,7 @@ class _Run:
         self.texts |= opened.layered.texts
         if policy.home and policy.problems:
             self.texts[policy.problems[0].file] = policy.home.read_text(encoding="utf-8", errors="replace")
-        worst = settings.RANK[policy.level]
-        fresh = [one for one in opened.diagnostics if settings.RANK[one.finding.severity] <= worst]
+        fresh = [one for one in opened.diagnostics if one.finding.severity.rank <= policy.level.rank]
         wants = self.asked.statistics or self.asked.format in ("text", "json", "sarif", "rdjson")
         found += [_with_patch(one, opened) if wants else one for one in fresh]
         marked = any("mlspec:" in text and "ignore" in text for text in list(opened.layered.texts.values())[1:])
@@ -248,14 +246,13 @@ class _Run:
 
     def write_baseline(self, path: Path) -> int:
         from mlspec import baseline
-        from mlspec.rules import catalogue
+        from mlspec.rules import halts
 
-        rules = catalogue()
         before = baseline.read(path) if path.is_file() else None
         text = baseline.written(self.found, path, before, self.names)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        left = [one for one in self.found if not baseline.lives(one, rules.get(one.finding.code))]
+        left = [one for one in self.found if halts(one.finding)]
         count = len(self.found) - len(left)
         _say(f"{count} finding{'s' * (count != 1)} written to {path}")
         if left:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mlspec.rules import Rule
 
 NAMES = ("sarif", "github", "gitlab", "junit", "rdjson")
-SITE = "https://github.com/mlspec/mlspec"
 
 
 @dataclass(frozen=True)

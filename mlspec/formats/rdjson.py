@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mlspec.diagnostic import Diagnostic, Severity, Span
-from mlspec.formats import SITE, Report, link, placed, said
+from mlspec.diagnostic import SITE, Diagnostic, Severity, Span
+from mlspec.formats import Report, link, placed, said
 
 LEVEL = {Severity.ERROR: "ERROR", Severity.WARNING: "WARNING", Severity.INFO: "INFO"}
 

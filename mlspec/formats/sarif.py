@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from mlspec import __version__
 from mlspec.baseline import fingerprints
-from mlspec.diagnostic import Diagnostic, Patch, Severity, Span
-from mlspec.formats import SITE, Report, link, placed, rule_of
+from mlspec.diagnostic import SITE, Diagnostic, Patch, Severity, Span
+from mlspec.formats import Report, link, placed, rule_of
 
 LEVEL = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

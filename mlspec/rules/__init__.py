@@ -7,10 +7,25 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from mlspec.diagnostic import Finding
 from mlspec.rules._case import Case, DataFacts
 from mlspec.rules._rule import ERROR, INFO, WARNING, Hit, Rule, entered, fault, rule
 
-__all__ = ["ERROR", "INFO", "WARNING", "Case", "DataFacts", "Hit", "Rule", "catalogue", "fault", "find", "rule"]
+__all__ = [
+    "ERROR",
+    "INFO",
+    "WARNING",
+    "Case",
+    "DataFacts",
+    "Hit",
+    "Rule",
+    "catalogue",
+    "fault",
+    "find",
+    "halts",
+    "of_a_rule",
+    "rule",
+]
 
 
 @cache
@@ -26,3 +41,14 @@ def find(word: str) -> Rule | None:
     """Return the rule with this name or code, however its letters are cased."""
     rules = catalogue()
     return rules.get(word.lower()) or next((one for one in rules.values() if one.code == word.upper()), None)
+
+
+def of_a_rule(code: str) -> bool:
+    """Whether findings with this code are a rule's; the others are found by the reader, the layers and the models."""
+    found = catalogue().get(code)
+    return found is not None and found.check is not None
+
+
+def halts(finding: Finding) -> bool:
+    """Whether a finding is an error of the language: it leaves no project, so that nobody can silence it or live with it."""
+    return finding.severity is ERROR and not of_a_rule(finding.code)

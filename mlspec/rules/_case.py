@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from mlspec.spec.requirements import MetricTarget
 
 
+SMALL, LARGE = 1_000, 100_000
+"""The guide's sizes of data: small below the first, large above the second."""
+
+
+def guide(rows: int) -> tuple[float, float, float]:
+    """Return the guide's shares of train, dev and test for so many rows (Split Strategy for Different Data Sizes)."""
+    return (0.6, 0.2, 0.2) if rows < SMALL else (0.7, 0.15, 0.15) if rows <= LARGE else (0.8, 0.1, 0.1)
+
+
 class SplitRows(NamedTuple):
     """How many rows each part has, or is expected to have."""
 
@@ -109,8 +118,8 @@ class Case:
         if self.rows is None:
             return None
         ratios = self.project.splits.ratios
-        if ratios == "auto":  # the guide's rule, Split Strategy for Different Data Sizes
-            ratios = (0.6, 0.2, 0.2) if self.rows < 1_000 else (0.7, 0.15, 0.15) if self.rows <= 100_000 else (0.8, 0.1, 0.1)
+        if ratios == "auto":
+            ratios = guide(self.rows)
         dev, test = int(self.rows * ratios[1]), int(self.rows * ratios[2])
         return SplitRows(self.rows - dev - test, dev, test)
 

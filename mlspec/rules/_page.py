@@ -30,6 +30,11 @@ class Page:
     fix: str
     source: str
 
+    @property
+    def reason(self) -> str:
+        """Why the fault is bad in a sentence or two, on one line: what is said below a diagnostic."""
+        return self.why.split("\n\n")[0].replace("\n", " ")
+
 
 def parse(name: str, doc: str) -> Page:
     """Read a rule's docstring. Raises ValueError, naming the rule, where a heading is missing, doubled or out of order."""

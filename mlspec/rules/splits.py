@@ -5,23 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlspec.diagnostic import Change, Fix, Route
-from mlspec.rules._case import Case
+from mlspec.rules._case import LARGE, SMALL, Case, guide
 from mlspec.rules._power import rows_for, share_half_width
 from mlspec.rules._rule import ERROR, INFO, WARNING, Hit, rule
 from mlspec.spec.data import Column
-
-SMALL, LARGE = 1_000, 100_000
-"""The guide's sizes of data: small below the first, large above the second."""
 
 NAMES = ("train", "dev", "test")
 UNTIMELY = ("string", "category", "boolean")
 LEAST = 100
 """Rows of a test below which a share is known no better than to 8 points (at 80 %) or 10 (at 50 %)."""
-
-
-def guide(rows: int) -> tuple[float, float, float]:
-    """Return the guide's shares for so many rows."""
-    return (0.6, 0.2, 0.2) if rows < SMALL else (0.7, 0.15, 0.15) if rows <= LARGE else (0.8, 0.1, 0.1)
 
 
 def _off(share: float, rows: int) -> str:
