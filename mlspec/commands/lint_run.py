@@ -139,23 +139,23 @@ class _Run:
 
     def check(self) -> None:
         """Check every file; what a baseline holds is taken out at the end."""
+        from mlspec import seen
+
         files = self.files
         if self.asked.plain:
-            from mlspec import seen
-
             known = seen.clean([str(file) for file in files])
             files = [file for file in files if str(file) not in known]
             self.names += sorted(known)
         clean = {}
-        for number, file in enumerate(files, 1):
-            self._progress(number, len(files))
-            bases = self._check(file)
-            if bases is not None:
-                clean[str(file)] = bases
-        if clean and self.asked.plain:
-            from mlspec import seen
-
-            seen.remember(clean)
+        try:
+            for number, file in enumerate(files, 1):
+                self._progress(number, len(files))
+                bases = self._check(file)
+                if bases is not None:
+                    clean[str(file)] = bases
+        finally:  # whoever interrupts many files does not check the first of them again
+            if clean and self.asked.plain:
+                seen.remember(clean)
         if not self.asked.write_baseline:
             self._settle()
         else:
