@@ -25,13 +25,28 @@ NOTIONS = {
     "steps": "a step",
     "parameters": "parameters of a run",
     "artifacts": "artifacts",
-    "metrics": "metrics in its interface",
+    "metrics": "metrics and plots in its interface",
     "gate": "a gate",
+    "branches": "branches side by side",
+    "fan_out": "trials, folds, machines",
     "retries": "retries",
     "timeout": "a time limit",
-    "caching": "caching",
-    "resources": "resources",
+    "caching": "caching by content",
+    "max_age": "the age of a result",
+    "resources": "cores and memory",
+    "accelerators": "accelerators",
+    "placement": "node and spot machines",
     "schedule": "a schedule",
+    "secrets": "secrets by reference",
+    "environment": "variables of a step",
+    "image": "the image",
+    "containers": "steps in a container",
+    "approval": "a person's yes",
+    "exit": "what runs at the end in any case",
+    "granularity": "several steps as one",
+    "distribution": "a Dask or Ray cluster",
+    "triggers": "runs that an event starts",
+    "logging": "logs",
     "user_code": "your own code",
     "local_run": "a run on this machine",
     "verified": "what was run, and what not",
@@ -50,7 +65,8 @@ class Backend(Protocol):
     NAME: str
     TITLE: str
     REQUIRES: tuple[str, ...]  # importable modules that `run.py` needs
-    REALISES: Mapping[str, str]  # for each of NOTIONS, by which of the orchestrator's own means; Markdown
+    REALISES: Mapping[str, str]  # notion -> by which of the orchestrator's own means; Markdown
+    LACKS: Mapping[str, str]  # notion -> what of it is not realised, and why; each of NOTIONS is in one of the two, or in both
 
     def emit(self, pipeline: Pipeline) -> Bundle: ...
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlspec import lint
-from mlspec.diagnostic import Diagnostic, Finding, Problem
+from mlspec.diagnostic import Diagnostic, Finding, Problem, Route
+from mlspec.ir import Place
 from mlspec.lint import Opened
 
 if TYPE_CHECKING:
@@ -38,9 +39,27 @@ def pipeline_of(opened: Opened) -> Pipeline:
     config = resolve(project)
     code = dict(_modules(opened.folder, sorted(set(entrypoints(config)))))
     try:
-        return lower(project, config, code)
+        return lower(project, config, code, places(opened))
     except Problem as problem:
         raise Problem(*(placed(opened, fault) for fault in problem.faults)) from None
+
+
+def places(opened: Opened) -> dict[Route, Place]:
+    """Return where each section and each part of one stands: the file's name, not its path, and the line."""
+    found = {}
+    for route in routes(opened.layered.data):
+        at = opened.layered.place_finding(Finding("place", "", route, on="key"))
+        if at.span is not None:
+            found[route] = Place(Path(at.file).name, at.span.line)
+    return found
+
+
+def routes(data: Any, route: Route = ()) -> Iterator[Route]:
+    """Yield the route of every value of plain data, parents first."""
+    yield route
+    children = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list) else ()
+    for key, inner in children:
+        yield from routes(inner, (*route, key))
 
 
 def placed(opened: Opened, fault: Finding | Diagnostic) -> Diagnostic:

@@ -83,11 +83,56 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a step asks of a machine: cores, bytes, accelerators. None leaves it to the backend."""
+    """What a step asks of a machine: cores, bytes, accelerators. None leaves it to the backend.
+
+    `spot` allows a machine that may be taken away; `node` are labels (name, value) that the machine must have.
+    """
 
     cpu: float | None = None
     memory: int | None = None
     accelerator: str | None = None
+    accelerators: int = 1  # how many, where `accelerator` names a kind
+    spot: bool = False
+    node: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret by reference: a key of a stored secret, or (`store` is "env", `key` is empty) a variable of the environment."""
+
+    store: str
+    name: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """What runs the steps side by side, where the orchestrator itself does not: dask, ray, threads or processes."""
+
+    engine: str
+    workers: int
+    address: Secret | str | None = None  # of a cluster that is there already; without it one is started for the run
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """An event (`mlspec.data_drift` …) that starts a run by itself, at most once in `cooldown` seconds; a person's yes first?"""
+
+    event: str
+    cooldown: float
+    approve: bool
+    route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a route stands in the spec: the file as the spec names it, and the line from 1."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +140,10 @@ class Step:
     """One use of an op: where its inputs come from, its parameters, and the spec routes that asked for it.
 
     `params` is plain JSON. `bindings` maps a name in `params` to the pipeline parameter that sets it when a run starts.
-    `timeout` is in seconds. `after` orders without passing anything.
+    `timeout` and `max_age` (of a result that is used again) are in seconds. `after` orders without passing anything.
+    `environment` and `secrets` are variables that the step's process has; a secret's value is in no param, file or key.
+    Steps of one `family` were made from one part of the spec (trials, folds, machines): they differ in id, label, params and the
+    producers of their inputs only, so that a backend may write them as one function that is called many times.
     """
 
     id: str
@@ -108,7 +156,12 @@ class Step:
     after: tuple[str, ...] = ()
     retries: int = 0
     timeout: float | None = None
+    max_age: float | None = None
     resources: Resources = Resources()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    family: str = ""
+    label: str = ""  # what tells the step from others of its family, for people
     takes: tuple[Port, ...] = ()  # the inputs of a step whose op is open
     gives: tuple[Port, ...] = ()  # the outputs of a step whose op is open
 
@@ -152,6 +205,9 @@ class Pipeline:
     """Steps in an order in which they can run, with everything a backend needs to write them down.
 
     `code` holds the user's own modules, path relative to the spec -> text. `about` holds the project's words (problem, owner…).
+    `exit` are steps that run when all others have ended, however they have; they take no input, and `{"state": "succeeded" or
+    "failed", "failed": [ids of steps]}` is added to their params. A run whose exit step fails has failed only if it had already.
+    `places` says where a route of `Step.routes` stands. `image` is the container image of the steps, where the spec names one.
     """
 
     name: str
@@ -161,6 +217,11 @@ class Pipeline:
     schedule: Schedule | None = None
     code: Mapping[str, str] = field(default_factory=dict)
     about: Mapping[str, str] = field(default_factory=dict)
+    exit: tuple[Step, ...] = ()
+    places: Mapping[Route, Place] = field(default_factory=dict)
+    image: str | None = None
+    distribution: Distribution | None = None
+    triggers: tuple[Trigger, ...] = ()
 
     def __post_init__(self) -> None:
         for message, routes in broken_laws(self):
@@ -188,17 +249,35 @@ class Pipeline:
 def broken_laws(pipeline: Pipeline) -> Iterator[tuple[str, tuple[Route, ...]]]:
     """Yield each law that a pipeline breaks, with the routes of the step that breaks it."""
     by_id = {step.id: step for step in pipeline.steps}
-    if len(by_id) != len(pipeline.steps):
+    if len(by_id | {step.id: step for step in pipeline.exit}) != len(pipeline.steps) + len(pipeline.exit):
         yield "two steps share an id", ()
     parameters = {parameter.name for parameter in pipeline.parameters}
-    for step in pipeline.steps:
+    for step in (*pipeline.steps, *pipeline.exit):
         yield from _step_laws(step, parameters)
         yield from _wiring_laws(step, by_id)
+    for step in pipeline.exit:
+        if step.needs or step.output_ports:
+            yield f"step {step.id} runs at the exit: it can neither take nor give anything", step.routes
+    yield from _family_laws(pipeline)
     try:
         TopologicalSorter({step.id: step.needs for step in pipeline.steps}).prepare()
     except CycleError as error:
         cycle = list(reversed(error.args[1]))
         yield f"steps wait for each other: {' -> '.join(cycle)}", by_id[cycle[0]].routes if cycle[0] in by_id else ()
+
+
+def _family_laws(pipeline: Pipeline) -> Iterator[tuple[str, tuple[Route, ...]]]:
+    """Steps of a family are equal in everything that a function's text would hold."""
+    first: dict[str, Step] = {}
+    for step in pipeline.steps:
+        if step.family and _shape(first.setdefault(step.family, step)) != _shape(step):
+            yield f"steps {first[step.family].id} and {step.id} are one family and not of one shape", step.routes
+
+
+def _shape(step: Step) -> tuple[Any, ...]:
+    given = tuple(port for port in step.input_ports if port.name in step.inputs)
+    same = (step.op.name, step.stage, given, step.output_ports, dict(step.bindings), step.retries, step.timeout, step.max_age)
+    return (*same, step.resources, dict(step.environment), dict(step.secrets), bool(step.after))
 
 
 def _step_laws(step: Step, parameters: Collection[str]) -> Iterator[tuple[str, tuple[Route, ...]]]:

@@ -2,34 +2,57 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlspec import ops
 from mlspec.diagnostic import Finding, Problem, Route
-from mlspec.ir import Artifact, LawBroken, Parameter, Pipeline, Port, Ref, Resources, Schedule, Stage, Step
+from mlspec.ir import (
+    Artifact,
+    Distribution,
+    LawBroken,
+    Parameter,
+    Pipeline,
+    Place,
+    Port,
+    Ref,
+    Resources,
+    Schedule,
+    Secret,
+    Stage,
+    Step,
+    Trigger,
+)
+from mlspec.secret import REFERENCE, Reference
 
 if TYPE_CHECKING:
     from mlspec.spec.project import Project
 
 DATA_ROOT = Parameter("data_root", ".", "Directory that the paths of the data sources are relative to.")
 REGISTRY_ROOT = Parameter("registry_root", "registry", "Directory of the model registry.")
+APPROVALS_ROOT = Parameter("approvals_root", "approvals", "Directory of the answers to what a person must approve.")
 
 CADENCES = {"hourly": "0 * * * *", "daily": "0 3 * * *", "weekly": "0 3 * * 1", "monthly": "0 3 1 * *"}
 """What the words for a schedule mean: three in the morning, when data of the day before is in and few are at work."""
 
 
-def lower(project: Project, resolved: Mapping[str, Any], code: Mapping[str, str] | None = None) -> Pipeline:
+def lower(
+    project: Project,
+    resolved: Mapping[str, Any],
+    code: Mapping[str, str] | None = None,
+    places: Mapping[Route, Place] | None = None,
+) -> Pipeline:
     """Return the pipeline that a project implies.
 
     `resolved` is the spec with every default written out (plain JSON): it goes into the package and the report. `code` holds
-    the user's modules by path. Raises Problem where the user's own steps cannot be wired.
+    the user's modules by path, `places` where routes of the spec stand. Raises Problem where the user's
+    own steps cannot be wired.
     """
     steps = [*(_model_steps(project, resolved) if project.model else ()), *_own_steps(project)]
-    retries, timeout = project.pipeline.retries, project.pipeline.timeout
-    steps = [_with_defaults(step, retries, timeout.seconds if timeout else None, project) for step in steps]
+    steps = _with_before([_with_defaults(step, project) for step in steps], project)
     steps = [_with_graph(step, steps) if step.op is ops.REPORT_OP else step for step in steps]
     used = {name for step in steps for name in step.bindings.values()}
     try:
@@ -37,10 +60,15 @@ def lower(project: Project, resolved: Mapping[str, Any], code: Mapping[str, str]
             name=project.project.name,
             description=project.project.problem or "",
             steps=tuple(steps),
-            parameters=tuple(one for one in (DATA_ROOT, REGISTRY_ROOT) if one.name in used),
+            parameters=tuple(one for one in (DATA_ROOT, REGISTRY_ROOT, APPROVALS_ROOT) if one.name in used),
             schedule=_schedule(project),
             code=dict(code or {}),
             about=_about(project),
+            exit=tuple(_exit_steps(project)),
+            places=dict(places or {}),
+            image=project.pipeline.image,
+            distribution=_distribution(project),
+            triggers=_triggers(project),
         )
     except LawBroken as broken:
         routes = broken.routes or (("steps",),)
@@ -53,8 +81,27 @@ def _about(project: Project) -> dict[str, str]:
     return {name: str(word) for name, word in words.items() if word}
 
 
+def _distribution(project: Project) -> Distribution | None:
+    asked = project.pipeline.parallelism
+    if asked is None:
+        return None
+    references = asked.address.references if asked.address else ()
+    address = Secret(*references[0]) if references and str(references[0]) == asked.address else asked.address
+    return Distribution(asked.engine, asked.workers, address)
+
+
+def _triggers(project: Project) -> tuple[Trigger, ...]:
+    asked = project.retraining
+    if asked is None:
+        return ()
+    return tuple(
+        Trigger(f"mlspec.{event}", asked.cooldown.seconds, asked.approve == "human", ("retraining", "on", index))
+        for index, event in enumerate(asked.on)
+    )
+
+
 def _schedule(project: Project) -> Schedule | None:
-    text = project.pipeline.schedule
+    text = project.pipeline.schedule or (project.retraining.schedule if project.retraining else None)
     return Schedule(CADENCES.get(text, text), project.pipeline.timezone) if text else None
 
 
@@ -412,10 +459,22 @@ def _release_steps(project: Project, shared: _Shared, resolved: Mapping[str, Any
             "entrypoints": sorted(entrypoints([shared.transforms, shared.model, shared.custom_metrics])),
         },
     )
+    asked = project.retraining
+    by_hand = asked is not None and "approve" in asked.model_fields_set and asked.approve == "human"
+    if by_hand and not _approved(project):
+        yield approval(
+            "approve_release",
+            f"May the new {project.project.name} go into the registry?",
+            [one.role for one in project.project.stakeholders if {"production", "model"} & set(one.approves)],
+            {"decision": Ref("decide", "decision"), "page": Ref("report", "page")},
+            routes=(("retraining", "approve"),),
+            after=("package",),
+        )
     yield Step(
         id="register",
         op=ops.REGISTER,
         stage=Stage.DEPLOYMENT,
+        after=("approve_release",) if by_hand and not _approved(project) else (),
         routes=(("registry",),),
         inputs={"package": Ref("package", "package")},
         params={"name": project.registry.name or slug(project.project.name), "registry_root": "registry"},
@@ -423,33 +482,128 @@ def _release_steps(project: Project, shared: _Shared, resolved: Mapping[str, Any
     )
 
 
+def _approved(project: Project) -> bool:
+    """Whether a step of the user's own asks before the model is registered."""
+    return any(own.kind == "approval" and "register" in own.before for own in project.steps.values())
+
+
 def _own_steps(project: Project) -> Iterator[Step]:
     """The user's steps. What they give can be taken by any other; what they take may come from any step of ours."""
     for name, own in project.steps.items():
         route: Route = ("steps", name)
-        if own.kind != "python":
-            message = f"nothing runs a {own.kind} step yet"
-            raise Problem(Finding("not-realised-yet", message, (*route, "kind"), help="write it in Python"))
         inputs = {port: _reference(text, (*route, "inputs", port)) for port, text in own.inputs.items()}
-        gives = tuple(Port(port, Artifact(artifact)) for port, artifact in own.outputs.items())
+        shared: dict[str, Any] = {
+            "id": name,
+            "stage": Stage.MODELING,
+            "routes": (route,),
+            "after": tuple(sorted(own.after)),
+            "timeout": own.timeout.seconds if own.timeout else None,
+            "takes": tuple(Port(port, Artifact.FILE) for port in inputs),
+        }
+        if own.kind == "gate":
+            verdict = _reference(own.verdict, (*route, "verdict"))
+            after = tuple(sorted({*own.after, *(ref.step for ref in inputs.values())}))
+            params = {"subject": "model"}
+            yield Step(
+                **{**shared, "op": ops.GATE, "inputs": {"decision": verdict}, "after": after, "takes": (), "params": params}
+            )
+        elif own.kind == "approval":
+            yield approval(name, own.message, own.approvers, inputs, **{**shared, "timeout": None}, seconds=shared["timeout"])
+        else:
+            yield _work_step(own, inputs, shared)
+
+
+def _work_step(own: Any, inputs: Mapping[str, Ref], shared: Mapping[str, Any]) -> Step:
+    gives = tuple(Port(port, Artifact(artifact)) for port, artifact in own.outputs.items())
+    params: dict[str, Any] = {"inputs": list(inputs), "outputs": [port.name for port in gives]}
+    if own.kind == "python":
+        params |= {"entrypoint": own.entrypoint, "params": dict(own.params)}
+    else:
+        params |= {"image": own.image, "command": list(own.command)}
+    environment, secrets = variables(own.environment)
+    return Step(
+        **shared,
+        op=ops.PYTHON if own.kind == "python" else ops.CONTAINER,
+        inputs=inputs,
+        gives=gives,
+        params=params,
+        retries=own.retries or 0,
+        resources=_machine(own.resources),
+        environment=environment,
+        secrets=secrets,
+    )
+
+
+def approval(
+    name: str, message: str, approvers: Sequence[str], inputs: Mapping[str, Ref], *, seconds: float | None = None, **shared: Any
+) -> Step:
+    """Return a step that waits for a person's yes, at most `seconds`; the answer lies in `approvals_root` or the orchestrator."""
+    return Step(
+        **{"id": name, "stage": Stage.DEPLOYMENT, "takes": tuple(Port(port, Artifact.FILE) for port in inputs)} | shared,
+        op=ops.APPROVE,
+        inputs=inputs,
+        gives=(Port("report", Artifact.REPORT),),
+        params={
+            "step": name,
+            "message": message,
+            "approvers": list(approvers),
+            "inputs": list(inputs),
+            "seconds": seconds,
+            "approvals_root": APPROVALS_ROOT.default,
+        },
+        bindings={"approvals_root": APPROVALS_ROOT.name},
+    )
+
+
+def variables(given: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Secret]]:
+    """Part variables of an environment into plain texts and references to secrets. Raises Problem for a mixture of both."""
+    plain: dict[str, str] = {}
+    secrets: dict[str, Secret] = {}
+    for name, text in given.items():
+        references = text.references
+        if not references:
+            plain[name] = str(text)
+        elif str(references[0]) == text:
+            secrets[name] = Secret(*references[0])
+        else:
+            message = f"{name} is a reference with text around it"
+            raise Problem(
+                Finding("mixed-secret", message, help="a variable is a text or a reference; put them together in your code")
+            )
+    return plain, secrets
+
+
+def variable_of(one: Reference) -> str:
+    """Return the variable that holds a secret which has no name of its own: `MLSPEC_SECRET_ORDERS_DSN` for orders/dsn."""
+    return re.sub(r"[^A-Z0-9]+", "_", f"MLSPEC_SECRET_{one.name}_{one.key}".upper()).rstrip("_") if one.key else one.name
+
+
+def _exit_steps(project: Project) -> Iterator[Step]:
+    """Who is told how a run ended. Each reference in a channel becomes a variable of the step's environment."""
+    channels = [one.model_dump(mode="json") for one in project.pipeline.notify]
+    if channels:
+        found = [Reference.read(text) for text in REFERENCE.findall(json.dumps(channels))]
         yield Step(
-            id=name,
-            op=ops.PYTHON,
-            stage=Stage.MODELING,
-            routes=(route,),
-            inputs=inputs,
-            takes=tuple(Port(port, Artifact.FILE) for port in inputs),
-            gives=gives,
-            params={
-                "entrypoint": own.entrypoint,
-                "params": dict(own.params),
-                "inputs": list(inputs),
-                "outputs": [port.name for port in gives],
-            },
-            after=tuple(sorted(own.after)),
-            retries=own.retries or 0,
-            timeout=own.timeout.seconds if own.timeout else None,
+            id="notify",
+            op=ops.NOTIFY,
+            stage=Stage.DEPLOYMENT,
+            routes=(("pipeline", "notify"),),
+            params={"channels": channels, "about": _about(project)},
+            secrets={variable_of(one): Secret(*one) for one in found},
         )
+
+
+def _with_before(steps: list[Step], project: Project) -> list[Step]:
+    """Let steps wait for those of the user's that are to stand before them."""
+    known = {step.id for step in steps}
+    waits: dict[str, set[str]] = {}
+    for name, own in project.steps.items():
+        for index, other in enumerate(own.before):
+            if other not in known:
+                route: Route = ("steps", name, "before", index)
+                raise Problem(Finding("unknown-step", f"there is no step {other!r} that {name} could stand before", route))
+            waits.setdefault(other, set()).add(name)
+    return [replace(step, after=tuple(sorted({*step.after, *waits.get(step.id, ())}))) for step in steps]
 
 
 def _reference(text: str, route: Route) -> Ref:
@@ -480,18 +634,25 @@ def slug(text: str) -> str:
 
 
 def _resources(project: Project) -> Resources:
-    asked = project.hardware.training
+    return _machine(project.hardware.training)
+
+
+def _machine(asked: Any) -> Resources:
     if asked is None:
         return Resources()
-    return Resources(asked.cpu, int(asked.memory.bytes) if asked.memory else None, asked.accelerator)
+    memory = int(asked.memory.bytes) if asked.memory else None
+    return Resources(asked.cpu, memory, asked.accelerator, asked.accelerators, asked.spot, tuple(sorted(asked.node.items())))
 
 
-def _with_defaults(step: Step, retries: int, timeout: float | None, project: Project) -> Step:
-    own = project.steps.get(step.id) if step.op is ops.PYTHON else None
+def _with_defaults(step: Step, project: Project) -> Step:
+    retries, limit, cache = project.pipeline.retries, project.pipeline.timeout, project.pipeline.cache
+    timeout = limit.seconds if limit and step.op is not ops.APPROVE else None
+    own = project.steps.get(step.id)
     return replace(
         step,
-        retries=retries if own is None or own.retries is None else step.retries,
+        retries=retries if getattr(own, "retries", None) is None and step.op not in (ops.GATE, ops.APPROVE) else step.retries,
         timeout=timeout if step.timeout is None else step.timeout,
+        max_age=cache.max_age.seconds if cache and cache.max_age else None,
     )
 
 

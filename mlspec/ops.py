@@ -94,6 +94,10 @@ REGISTER = Op(
     "register", "Enter the package in the model registry as a new version.", (Port("package", PACKAGE),), (Port("entry", REPORT),)
 )
 PYTHON = Op("python", "Call the user's own function.", open=True)
+CONTAINER = Op("container", "Run the user's own command in a container.", open=True)
+APPROVE = Op("approve", "Wait for a person's yes; a no, or no answer in time, fails the run.", open=True)
+NOTIFY = Op("notify", "Tell people how the run ended.")
+GROUP = Op("group", "Run several steps as one, in their order.", open=True)
 
 ALL: dict[str, Op] = {
     op.name: op
@@ -112,5 +116,9 @@ ALL: dict[str, Op] = {
         PACKAGE_OP,
         REGISTER,
         PYTHON,
+        CONTAINER,
+        APPROVE,
+        NOTIFY,
+        GROUP,
     )
 }

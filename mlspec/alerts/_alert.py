@@ -14,7 +14,4 @@ Severity = Literal["info", "warning", "critical"]
 class Alert(Kind):
     """A channel that alerts go to."""
 
-    realised = False
-    today = "no alert is sent; it is checked and kept in the packaged spec"
-
     severity: Severity = Field("warning", description="The mildest alert that goes here.")

@@ -637,7 +637,7 @@ def step_learns_from_test(case: Case) -> Iterator[Hit]:
     for name, step in case.project.steps.items():
         spoken = set(words(name))
         learns = (
-            spoken & FITTING or (spoken & CHOOSING and spoken & CHOSEN) or {"model", "transformer"} & set(step.outputs.values())
+            spoken & FITTING or (spoken & CHOOSING and spoken & CHOSEN) or {"model", "transformer"} & set(step.gives.values())
         )
         for port, text in step.inputs.items():
             if text == "split.test" and learns:
@@ -672,7 +672,7 @@ def fit_before_split(case: Case) -> Iterator[Hit]:
     Guide, "Common Pitfalls to Avoid: Data Leakage"; Kapoor, Narayanan (2023): pre-processing on training and test set.
     """
     for name, step in case.project.steps.items():
-        fitted = [sort for sort in step.outputs.values() if sort in ("model", "transformer")]
+        fitted = [sort for sort in step.gives.values() if sort in ("model", "transformer")]
         for port, text in step.inputs.items():
             if fitted and text in ("ingest.data", "validate.data"):
                 route = ("steps", name, "inputs", port)

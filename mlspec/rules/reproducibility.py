@@ -130,7 +130,7 @@ def no_retries(case: Case) -> Iterator[Hit]:
     The guide, "Integration Failures: API errors, timeouts: better error handling".
     """
     pipeline = case.project.pipeline
-    if pipeline.schedule and pipeline.retries == 0 and not any(step.retries for step in case.project.steps.values()):
+    if pipeline.schedule and pipeline.retries == 0 and not any(step.tries_again for step in case.project.steps.values()):
         written = case.wrote("pipeline", "retries")
         yield Hit(
             "this pipeline runs by itself, and nothing is tried again",

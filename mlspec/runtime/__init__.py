@@ -21,8 +21,14 @@ def run(
     outputs: Mapping[str, Place] | None = None,
     params: Mapping[str, Any] | None = None,
     timeout: float | None = None,
+    environment: Mapping[str, str] | None = None,
+    step: str | None = None,
 ) -> dict[str, Any]:
     """Run an op on files and return its facts: small, flat, finite JSON about what it made.
+
+    `step` is the id of the step that this is, to say of a fault which lines of the spec it came from. With an `environment` the
+    op runs in a process of its own that has these variables besides ours: how secrets reach it where the platform does not set
+    them itself.
 
     `inputs` and `outputs` map port names to paths; the parents of outputs are made here. With a `timeout` in seconds the op
     runs in a process of its own that is killed when its time is up, the same way under every orchestrator. Raises Problem
@@ -35,10 +41,10 @@ def run(
     # Every runner's params go through JSON: the order of keys, and which equal strings are one object, would show in a pickle.
     plain = json.loads(json.dumps(params or {}, sort_keys=True))
     sources = {name: Path(path) for name, path in (inputs or {}).items()}
-    if timeout is not None:
+    if timeout is not None or environment:
         from mlspec.runtime import child
 
-        return child.run(op, sources, places, plain, timeout)
+        return child.run(op, sources, places, plain, timeout, environment or {})
     module = import_module(f"mlspec.runtime.{ALL[op].name}")
     facts = module.run(sources, places, plain)
     missing = sorted(name for name, place in places.items() if not place.exists())

@@ -22,9 +22,16 @@ class TimedOut(Problem):
 
 
 def run(
-    op: str, inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping[str, Any], limit: float
+    op: str,
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    params: Mapping[str, Any],
+    limit: float | None,
+    environment: Mapping[str, str],
 ) -> dict[str, Any]:
     """Run an op in a child interpreter for at most `limit` seconds; the child and all it started are killed after that.
+
+    `environment` is added to ours; it is handed to the child alone and written nowhere.
 
     Raises TimedOut, or what the op raised.
     """
@@ -45,6 +52,7 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env={**os.environ, **environment},
         )
         try:
             said, _ = process.communicate(timeout=limit)

@@ -498,7 +498,7 @@ def own_steps(project: Project) -> Iterator[Finding]:
     given = _implied(project) if project.steps else None
     if given is None:
         return
-    gives = given | {name: set(step.outputs) for name, step in project.steps.items()}
+    gives = given | {name: set(step.gives) for name, step in project.steps.items()}
     for name, step in project.steps.items():
         for port, text in step.inputs.items():
             yield from _taken(text, gives, ("steps", name, "inputs", port), project.steps)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from mlspec.fields import Later
+from mlspec.fields import Frozen, Later, nothing
 from mlspec.kinds import Section
 from mlspec.quantity import Bytes
-from mlspec.spec.text import Flag, Number, Text
+from mlspec.spec.text import Count, Flag, Number, Text
 
 
 class Machine(Section):
@@ -18,13 +19,15 @@ class Machine(Section):
     cpu: Number | None = Field(None, gt=0, description="Cores.")
     memory: Bytes | None = Field(None, description="Memory, such as `8 GiB`.")
     accelerator: Text | None = Field(None, description="The kind of accelerator, such as `gpu`.")
+    accelerators: Count = Field(1, description="How many of them.")
 
 
 class TrainingMachine(Machine):
     """What training asks of a machine."""
 
-    spot: Annotated[Flag, Later("machines that may be taken away are not asked for")] = Field(
-        False, description="Whether it may be a cheaper machine that can be taken away."
+    spot: Flag = Field(False, description="Whether it may be a cheaper machine that can be taken away.")
+    node: Annotated[Mapping[Text, Text], Frozen()] = Field(
+        default_factory=nothing, description="Labels that the machine must have, such as `zone: eu-1`."
     )
 
 

@@ -30,13 +30,15 @@ if TYPE_CHECKING:
     from mlspec.spec.retraining import Feedback, Retraining
     from mlspec.spec.schedule import Schedule
     from mlspec.spec.splits import Splits
-    from mlspec.spec.step import PythonStep as Step
+    from mlspec.spec.step import ApprovalStep, ContainerStep, GateStep, PythonStep
     from mlspec.spec.task import Task
     from mlspec.spec.training import Training
     from mlspec.transforms import Transform
 
     Export = Kind
     Tracker = Kind
+
+    Step = PythonStep | ContainerStep | GateStep | ApprovalStep
 else:
     About, Requirements, Task = (
         part("mlspec.spec.about:About"),
@@ -50,7 +52,16 @@ else:
     Monitoring, Retraining = part("mlspec.spec.monitoring:Monitoring"), part("mlspec.spec.retraining:Retraining")
     Feedback, Schedule = part("mlspec.spec.retraining:Feedback"), part("mlspec.spec.schedule:Schedule")
     Step = Annotated[
-        Any, Among({"python": "mlspec.spec.step:PythonStep", "container": "mlspec.spec.step:ContainerStep"}, default="python")
+        Any,
+        Among(
+            {
+                "approval": "mlspec.spec.step:ApprovalStep",
+                "container": "mlspec.spec.step:ContainerStep",
+                "gate": "mlspec.spec.step:GateStep",
+                "python": "mlspec.spec.step:PythonStep",
+            },
+            default="python",
+        ),
     ]
     Transform, Family = Annotated[Any, OneOf("mlspec.transforms")], Annotated[Any, OneOf("mlspec.families")]
     Export, Tracker = Annotated[Any, OneOf("mlspec.exports")], Annotated[Any, OneOf("mlspec.trackers")]
@@ -105,7 +116,7 @@ class Project(Section):
         default_factory=untouched("mlspec.spec.hardware:Hardware"), description="What machines are asked for."
     )
     monitoring: Annotated[Monitoring | None, NOT_WATCHED] = Field(None, description="What is watched when the model is in use.")
-    retraining: Annotated[Retraining | None, NOT_WATCHED] = Field(None, description="When the model is trained anew, and how.")
+    retraining: Retraining | None = Field(None, description="When the model is trained anew, and how.")
     feedback: Annotated[Feedback | None, NOT_WATCHED] = Field(
         None, description="What is done about the model's influence on its own data."
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mlspec.fields import Guide, Many
+from mlspec.fields import Guide, Later, Many
 from mlspec.kinds import Section
 from mlspec.quantity import Duration, Percent
 from mlspec.spec.text import Cron, Flag, Number, Text
@@ -32,15 +32,19 @@ class Retraining(Section):
     schedule: Cron | None = Field(
         None, description="When it starts in any case: five cron fields, or hourly, daily, weekly, monthly."
     )
-    maintenance: Literal["reactive", "scheduled", "proactive"] = Field(
+    maintenance: Annotated[Literal["reactive", "scheduled", "proactive"], Later()] = Field(
         "proactive", description="The guide's type of maintenance."
     )
     strategy: Annotated[
-        Literal["full", "incremental", "transfer"], Guide("Retraining Strategies: full is best for major drift")
+        Literal["full", "incremental", "transfer"],
+        Later("training starts afresh", only=("incremental", "transfer")),
+        Guide("Retraining Strategies: full is best for major drift"),
     ] = Field("full", description="Whether training starts afresh.")
     cooldown: Duration = Field(Duration(86_400), description="The least time between two.")
     approve: Literal["human", "automatic"] = Field("human", description="Who lets the new model into production.")
-    ab_test: ABTest | None = Field(None, description="A comparison on live traffic first.")
+    ab_test: Annotated[ABTest | None, Later("the gates decide alone")] = Field(
+        None, description="A comparison on live traffic first."
+    )
 
 
 class Feedback(Section):

@@ -28,6 +28,7 @@ Identifier = Annotated[
     StrictStr,
     Pattern(r"[a-z][a-z0-9_]{0,62}", "an identifier: a lower-case letter, then letters, digits and _", "score_customers"),
 ]
+Variable = Annotated[StrictStr, Pattern(r"[A-Za-z_][A-Za-z0-9_]{0,127}", "the name of an environment variable", "DATABASE_URL")]
 Entrypoint = Annotated[StrictStr, ENTRYPOINT]
 Output = Annotated[StrictStr, Pattern(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", "an output of a step, `step.output`", "split.train")]
 
