@@ -3,10 +3,10 @@
     python -m benchmarks.backends
 
 Ten steps in a chain, told by a spec and written by hand (`by_hand/`), run by the interpreter that has the orchestrator
-(`.venvs/`, made by `make envs`); the steps call the same function. Once it fits a model, as steps do, once it only adds one, which
-leaves nothing but overhead. Prefect's server runs beside; ZenML's and Airflow's databases are made before. No result is taken
-from a cache. Compiling: a chain of steps, `mlspec compile` against `python pipeline.py`, which is kfp's own compiler on what
-mlspec has written, both with interpreter start and imports.
+(`.venvs/`, made by `make envs`); the steps call the same function. Once it fits a model, as steps do, once it only adds one,
+which leaves nothing but overhead. Prefect's server runs beside; ZenML's and Airflow's databases are made before. No result is
+taken from a cache. Compiling: a chain of steps, `mlspec compile` against `python pipeline.py`, which is kfp's own compiler on
+what mlspec has written, both with interpreter start and imports.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
 
 Each tool keeps each step's result on disk. Then the same again with nothing to do. CPU seconds, medians, in turn. Kedro is there
 twice: as people use it (`kedro run`, with a project and a catalog in YAML, as `mlspec run` has a spec in YAML), and as the bare
-runner called from a script, which reads no project. It keeps no record of what is up to date, so `again` is its whole run.
+runner called from a script, which reads no project. It keeps no record of what is up to date, so `again` is its whole run;
+nor does Metaflow.
 """
 
 from __future__ import annotations
@@ -23,6 +24,14 @@ from typing import Any
 from benchmarks.measure import Command, Promise, in_turn
 
 STEPS = 10
+
+METAFLOW_SETTINGS = (
+    "USERNAME=bench",
+    "METAFLOW_HOME=home",
+    "METAFLOW_DATASTORE_SYSROOT_LOCAL=.",
+    "METAFLOW_DEFAULT_MONITOR=nullSidecarMonitor",
+)
+"""Where Metaflow keeps what it makes, and that it reports to nobody. It has two steps more: its graphs have a start and an end."""
 
 PLAIN = """
 import json
@@ -60,6 +69,27 @@ def register_pipelines():
     return {"__default__": pipeline([node(step, f"n{index}", f"n{index + 1}", name=f"s{index}") for index in range(10)])}
 """
 
+METAFLOW = """
+from metaflow import FlowSpec, step
+class Trivial(FlowSpec):
+    @step
+    def start(self):
+        self.number = 0
+        self.next(self.s0)
+{steps}
+    @step
+    def end(self):
+        assert self.number == 10
+if __name__ == "__main__":
+    Trivial()
+"""
+METAFLOW_STEP = """
+    @step
+    def s{index}(self):
+        self.number += 1
+        self.next(self.{following})
+"""
+
 MODULE = """
 import json
 def step(inputs, outputs):
@@ -87,13 +117,16 @@ def spec() -> str:
 def lay_out(top: Path) -> dict[str, Path]:
     """Write each tool's project and return its folder."""
     folders = {}
-    for tool in ("plain", "joblib", "kedro", "kedro-script", "dvc", "mlspec"):
+    for tool in ("plain", "joblib", "kedro", "kedro-script", "dvc", "metaflow", "mlspec"):
         folders[tool] = top / tool
         folders[tool].mkdir()
         (folders[tool] / "0.json").write_text("0")
     kedro_project(folders["kedro"])
     for tool, text in (("plain", PLAIN), ("joblib", JOBLIB), ("kedro-script", KEDRO_SCRIPT)):
         (folders[tool] / "run.py").write_text(dedent(text))
+    names = [*(f"s{index}" for index in range(STEPS)), "end"]
+    between = (METAFLOW_STEP.format(index=index, following=names[index + 1]) for index in range(STEPS))
+    (folders["metaflow"] / "run.py").write_text(METAFLOW.format(steps="".join(between)))
     (folders["mlspec"] / "trivial.py").write_text(MODULE)
     (folders["mlspec"] / "trivial.yaml").write_text(spec())
     (folders["dvc"] / "step.py").write_text(DVC_STEP)
@@ -154,6 +187,7 @@ def measure(rounds: int = 7) -> dict[str, float]:
             "kedro run": Command([str(binary / "kedro"), "run"], folders["kedro"]),
             "kedro runner in a script": Command([python, "run.py"], folders["kedro-script"]),
             "dvc repro": Command(dvc, folders["dvc"], dvc_clear),
+            "metaflow run": Command(["env", *METAFLOW_SETTINGS, python, "run.py", "run"], folders["metaflow"]),
             "mlspec run": Command(mlspec, folders["mlspec"], lambda: clear(folders["mlspec"], ".mlspec", "runs")),
         }
         for tool, cost in in_turn(first, rounds).items():
