@@ -31,7 +31,7 @@ METAFLOW_SETTINGS = (
     "METAFLOW_DATASTORE_SYSROOT_LOCAL=.",
     "METAFLOW_DEFAULT_MONITOR=nullSidecarMonitor",
 )
-"""Where Metaflow keeps what it makes, and that it reports to nobody. It has two steps more: its graphs have a start and an end."""
+"""Where Metaflow keeps what it makes, and that it reports to nobody. Its graphs have a start and an end: two steps more."""
 
 PLAIN = """
 import json
