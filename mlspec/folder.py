@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, TextIO
 
+from mlspec.fan_out import MARK
 from mlspec.runtime.artifact import write_json, write_text
 
 SHOWN = {
@@ -25,8 +26,20 @@ SHOWN = {
     "package.package": "package",
     "validate.quarantine": "quarantine.parquet",
     "split.manifest": "splits.json",
+    "choose.chosen": "tuning.json",
+    "summary.summary": "summary.json",
+    "summary.page": "summary.html",
 }
 """Which outputs a run folder shows, under which name."""
+
+
+def shown_as(output: str) -> str | None:
+    """Return the name under which a run folder shows an output, if it does; what is for one item is in the item's folder."""
+    step, _, port = output.partition(".")
+    name, mark, item = step.partition(MARK)
+    shown = SHOWN.get(f"{name}.{port}")
+    return f"{item}/{shown}" if shown and mark else shown
+
 
 _log: contextvars.ContextVar[IO[str] | None] = contextvars.ContextVar("log", default=None)
 
@@ -48,11 +61,12 @@ class Folder:
     def show(self, artifacts: Mapping[str, Path]) -> dict[str, Path]:
         """Copy the outputs that people look for out of the store; return where each lies now. Doing it again changes nothing."""
         shown = {}
-        for output, name in SHOWN.items():
-            source = artifacts.get(output)
-            if source is not None:
+        for output, source in artifacts.items():
+            name = shown_as(output)
+            if name is not None:
                 shown[name] = self.path / name
-                _copy(source, self.path / name)
+                shown[name].parent.mkdir(exist_ok=True)
+                _copy(source, shown[name])
         return shown
 
     def capture(self, step: str) -> contextvars.Context:

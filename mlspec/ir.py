@@ -222,6 +222,7 @@ class Pipeline:
     image: str | None = None
     distribution: Distribution | None = None
     triggers: tuple[Trigger, ...] = ()
+    _by_id: Mapping[str, Step] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         for message, routes in broken_laws(self):
@@ -236,9 +237,10 @@ class Pipeline:
             order += ready
             sorter.done(*ready)
         object.__setattr__(self, "steps", tuple(by_id[one] for one in order))
+        object.__setattr__(self, "_by_id", by_id)
 
     def __getitem__(self, step_id: str) -> Step:
-        return next(step for step in self.steps if step.id == step_id)
+        return self._by_id[step_id]
 
     @property
     def edges(self) -> tuple[tuple[str, str], ...]:
@@ -272,6 +274,9 @@ def _family_laws(pipeline: Pipeline) -> Iterator[tuple[str, tuple[Route, ...]]]:
     for step in pipeline.steps:
         if step.family and _shape(first.setdefault(step.family, step)) != _shape(step):
             yield f"steps {first[step.family].id} and {step.id} are one family and not of one shape", step.routes
+    for step in (*pipeline.steps, *pipeline.exit):
+        if step.id in first and step.family != step.id:
+            yield f"step {step.id} has the name of a family of steps", step.routes
 
 
 def _shape(step: Step) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from mlspec.lower import slug
 from mlspec.store import HOME, REGISTRY, Store
 
 if TYPE_CHECKING:
+    from mlspec.diagnostic import Diagnostic
     from mlspec.ir import Pipeline
     from mlspec.lint import Opened
     from mlspec.progress import Progress
@@ -34,7 +35,14 @@ class Told:
 
 
 def run(
-    opened: Opened, pipeline: Pipeline, progress: Progress, *, runs: Path, force: Collection[str] = (), workers: int | None = None
+    opened: Opened,
+    pipeline: Pipeline,
+    progress: Progress,
+    *,
+    runs: Path,
+    force: Collection[str] = (),
+    workers: int | None = None,
+    wait_approvals: bool = False,
 ) -> Told:
     """Run a pipeline in the store `.mlspec`, leaving a folder below `runs`. The spec's own folder is where data and code lie."""
     store = Store(HOME)
@@ -45,10 +53,18 @@ def run(
     place.note({"state": "running", "mark": mark})
     if str(opened.folder) not in sys.path:
         sys.path.insert(0, str(opened.folder))  # the user's own modules lie beside the spec
-    arguments = {"data_root": str(opened.folder), "registry_root": str(REGISTRY.resolve())}
     try:
         with folder.captured():
-            result = runner.run(pipeline, store, arguments, listen=progress, force=force, workers=workers, capture=place.capture)
+            result = runner.run(
+                pipeline,
+                store,
+                arguments(opened, pipeline),
+                listen=progress,
+                force=force,
+                workers=workers,
+                capture=place.capture,
+                wait_approvals=wait_approvals,
+            )
     except BaseException:
         place.note({"state": "interrupted", "mark": mark})
         raise
@@ -64,6 +80,37 @@ def run(
         }
     )
     return Told(result, place.path, shown)
+
+
+def arguments(opened: Opened, pipeline: Pipeline) -> dict[str, str]:
+    """Return the values of the pipeline's parameters on this machine."""
+    return {
+        "data_root": str(opened.folder),
+        "registry_root": str(REGISTRY.resolve()),
+        "approvals_root": str(approvals_root(pipeline).resolve()),
+    }
+
+
+def approvals_root(pipeline: Pipeline) -> Path:
+    """Return where the answers lie that people give to a project's steps; runs on every orchestrator of this folder share it."""
+    return HOME / "approvals" / slug(pipeline.name)
+
+
+def faults(opened: Opened, result: Result) -> list[Diagnostic]:
+    """Return what went wrong in a run, placed in the spec."""
+    told = [build.placed(opened, fault) for fault in result.faults]
+    spec = os.path.relpath(opened.path)
+    return [
+        replace(one, finding=replace(one.finding, help=one.finding.help.replace("approve SPEC", f"approve {spec}")))
+        for one in told
+    ]
+
+
+def stale_at(pipeline: Pipeline, told: Told) -> float | None:
+    """Return when the first result gets too old to be used again, in seconds since the epoch; None where none ever does."""
+    limits = {step.id: step.max_age for step in pipeline.steps if step.max_age is not None}
+    made = {name: ended.record.made for name, ended in told.result.steps.items() if ended.record}
+    return min((made[name] + limit for name, limit in limits.items() if name in made), default=None)
 
 
 def artifacts(store: Store, result: Result) -> Iterator[tuple[str, Path]]:
@@ -89,6 +136,7 @@ def watched(opened: Opened, pipeline: Pipeline, told: Told) -> tuple[list[str], 
     settled = map(str, settings.candidates(opened.path))  # one that is written later counts, too
     read = [*opened.layered.files, *settled, *(str(opened.folder / path) for path in _code(pipeline))]
     project = opened.checked()
+    read += [str(opened.folder / project.for_each.table)] if project.for_each and project.for_each.table else []
     for source in project.data.sources.values() if project.data else ():
         assert isinstance(source, Readable)  # a run that succeeded has read it
         read += [str(file) for file in source.files(opened.folder)]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlspec import ops
+from mlspec import ops, unroll
 from mlspec.diagnostic import Finding, Problem, Route
+from mlspec.fan_out import MARK, Item, items_of
 from mlspec.ir import (
     Artifact,
     Distribution,
@@ -44,16 +47,18 @@ def lower(
     resolved: Mapping[str, Any],
     code: Mapping[str, str] | None = None,
     places: Mapping[Route, Place] | None = None,
+    folder: Path | None = None,
 ) -> Pipeline:
     """Return the pipeline that a project implies.
 
     `resolved` is the spec with every default written out (plain JSON): it goes into the package and the report. `code` holds
-    the user's modules by path, `places` where routes of the spec stand. Raises Problem where the user's
-    own steps cannot be wired.
+    the user's modules by path, `places` where routes of the spec stand. In `folder` lies the table that lists the items, where
+    there is one. Raises Problem where the user's own steps cannot be wired, or the items cannot be told.
     """
-    steps = [*(_model_steps(project, resolved) if project.model else ()), *_own_steps(project)]
-    steps = _with_before([_with_defaults(step, project) for step in steps], project)
-    steps = [_with_graph(step, steps) if step.op is ops.REPORT_OP else step for step in steps]
+    items = items_of(project.for_each, folder) if project.for_each and project.model else ()
+    steps = [*(_model_steps(project, resolved, items) if project.model else ()), *_own_steps(project)]
+    steps = _wired([_with_defaults(step, project) for step in steps], project)
+    steps = list(_with_graphs(steps, items))
     used = {name for step in steps for name in step.bindings.values()}
     try:
         return Pipeline(
@@ -107,22 +112,38 @@ def _schedule(project: Project) -> Schedule | None:
 
 def data_params(project: Project) -> dict[str, dict[str, Any]]:
     """Return the params of the steps that read, check and split the data, by step, for a look at the rows without a run."""
-    return {step.id: dict(step.params) for step in _data_steps(project, _Shared(project))}
+    shared = _Shared(project, {})
+    return {step.id: dict(step.params) for step in (*_data_steps(shared), _split(shared))}
 
 
-def _model_steps(project: Project, resolved: Mapping[str, Any]) -> Iterator[Step]:
-    """The guide's lifecycle, in order: data, modeling, deployment."""
-    shared = _Shared(project)
-    yield from _data_steps(project, shared)
+def _model_steps(project: Project, resolved: Mapping[str, Any], items: Sequence[Item]) -> Iterator[Step]:
+    """The guide's lifecycle, in order: data, modeling, deployment; from the split on for each item, where there are items."""
+    shared = _Shared(project, resolved)
+    yield from _data_steps(shared)
+    if not items:
+        yield from _from_the_split_on(project, shared)
+        return
+    assert project.for_each is not None
+    column = project.for_each.column
+    for item in items:
+        own = shared.of(item, column)
+        yield from unroll.of_item((unroll.pick(item, column, shared.columns), *_from_the_split_on(project, own)), item)
+    yield unroll.summary(items, {"about": shared.about, "task": shared.task, "column": column})
+
+
+def _from_the_split_on(project: Project, shared: _Shared) -> Iterator[Step]:
+    yield _split(shared)
+    if project.training.tuning:
+        yield from _search_steps(project, shared)
     yield from _training_steps(project, shared)
-    yield from _evidence_steps(project, shared, resolved)
-    yield from _release_steps(project, shared, resolved)
+    yield from _evidence_steps(project, shared)
+    yield from _release_steps(project, shared)
 
 
 class _Shared:
     """The plain-data parts that several steps take."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, resolved: Mapping[str, Any]) -> None:
         dump = project.model_dump(mode="json")
         assert project.task is not None
         assert project.data is not None
@@ -144,6 +165,20 @@ class _Shared:
             for name, one in (self.evaluation.get("metrics") or {}).items()
         }
         self.group_by = self.splits["group_by"]
+        self.about = _about(project)
+        self.spec = dict(resolved)
+        self.registered = project.registry.name or slug(project.project.name)
+        self.item: Item | None = None
+        self.chosen = {"chosen": Ref("choose", "chosen")} if project.training.tuning else {}
+
+    def of(self, item: Item, column: str) -> _Shared:
+        """Return the parts as the steps of an item take them. Its spec names no other item: who adds one makes no model anew."""
+        own = copy.copy(self)
+        own.item = item
+        own.about = {**self.about, "name": f"{self.about['name']}: {item.text}"}
+        own.spec = {**self.spec, "for_each": {"column": column, "values": [item.text]}}
+        own.registered = f"{self.registered[: NAME_LENGTH - 1 - len(item.slug)].rstrip('-._')}-{item.dashed}"
+        return own
 
 
 def _columns(declared: Mapping[str, Any], target: str, project: Project) -> dict[str, Any]:
@@ -233,7 +268,7 @@ def requirements(project: Project) -> Iterator[dict[str, Any]]:
     yield {"id": "split", "kind": "split", "route": ["splits"]}
 
 
-def _data_steps(project: Project, shared: _Shared) -> Iterator[Step]:
+def _data_steps(shared: _Shared) -> Iterator[Step]:
     data = shared.data
     yield Step(
         id="ingest",
@@ -265,16 +300,49 @@ def _data_steps(project: Project, shared: _Shared) -> Iterator[Step]:
         inputs={"decision": Ref("validate", "report")},
         params={"subject": "data"},
     )
+
+
+def _split(shared: _Shared) -> Step:
     splits = shared.splits
-    yield Step(
+    whole = {"data": Ref("validate", "data"), "gate": Ref("check_data", "report")}
+    return Step(
         id="split",
         op=ops.SPLIT,
         stage=Stage.DATA,
         routes=(("splits",),),
-        inputs={"data": Ref("validate", "data"), "gate": Ref("check_data", "report")},
+        inputs={"data": Ref("pick", "data")} if shared.item else whole,
         params={name: splits[name] for name in ("strategy", "ratios", "group_by", "time", "gap", "seed", "exact")}
         | {"columns": shared.columns, "task": shared.task},
     )
+
+
+def _search_steps(project: Project, shared: _Shared) -> Iterator[Step]:
+    tuning = project.training.tuning
+    assert tuning is not None
+    assert project.model is not None
+    common = {
+        "transforms": shared.transforms,
+        "model": shared.model,
+        "threshold": shared.evaluation["threshold"],
+        "custom_metrics": shared.custom_metrics,
+        "columns": shared.columns,
+        "task": shared.task,
+        "seed": shared.seed,
+    }
+    if project.training.cross_validation:
+        common |= _dealt(project, shared)
+    metric = tuning.metric or shared.headline
+    yield from unroll.search(tuning, project.model, common, seed=shared.seed, metric=metric, resources=_resources(project))
+
+
+def _dealt(project: Project, shared: _Shared) -> dict[str, Any]:
+    """How the training rows are dealt to folds."""
+    return {
+        "folds": project.training.cross_validation,
+        "strategy": shared.splits["strategy"],
+        "group_by": shared.group_by,
+        "time": shared.splits["time"],
+    }
 
 
 def _training_steps(project: Project, shared: _Shared) -> Iterator[Step]:
@@ -285,7 +353,7 @@ def _training_steps(project: Project, shared: _Shared) -> Iterator[Step]:
         op=ops.FEATURIZE,
         stage=Stage.MODELING,
         routes=(("features",), ("data", "columns")),
-        inputs={"train": Ref("split", "train")},
+        inputs={"train": Ref("split", "train"), **shared.chosen},
         params={"transforms": shared.transforms, "model": shared.model, **common},
         resources=resources,
     )
@@ -295,7 +363,7 @@ def _training_steps(project: Project, shared: _Shared) -> Iterator[Step]:
         op=ops.TRAIN,
         stage=Stage.MODELING,
         routes=(("model",), ("training",)),
-        inputs=features,
+        inputs={**features, **shared.chosen},
         params={"model": shared.model, **common},
         resources=resources,
     )
@@ -320,29 +388,27 @@ def _training_steps(project: Project, shared: _Shared) -> Iterator[Step]:
         resources=resources,
     )
     if project.training.cross_validation:
-        yield Step(
+        whole = Step(
             id="cross_validate",
             op=ops.CROSS_VALIDATE,
             stage=Stage.MODELING,
             routes=(("training", "cross_validation"),),
-            inputs={"train": Ref("split", "train")},
+            inputs={"train": Ref("split", "train"), **shared.chosen},
             params={
                 "transforms": shared.transforms,
                 "model": shared.model,
-                "folds": project.training.cross_validation,
                 "metrics": shared.metrics or [shared.headline],
-                "strategy": shared.splits["strategy"],
-                "group_by": shared.group_by,
-                "time": shared.splits["time"],
                 "threshold": shared.evaluation["threshold"],
                 "custom_metrics": shared.custom_metrics,
+                **_dealt(project, shared),
                 **common,
             },
             resources=resources,
         )
+        yield from unroll.folds(whole) if "folds" in project.pipeline.fan_out else (whole,)
 
 
-def _evidence_steps(project: Project, shared: _Shared, resolved: Mapping[str, Any]) -> Iterator[Step]:
+def _evidence_steps(project: Project, shared: _Shared) -> Iterator[Step]:
     evaluation = shared.evaluation
     scored = {"train": Ref("split", "train"), "dev": Ref("split", "dev"), "test": Ref("split", "test")}
     coverage = [{"name": one.name, "where": one.where} for one in project.requirements.coverage]
@@ -392,10 +458,11 @@ def _evidence_steps(project: Project, shared: _Shared, resolved: Mapping[str, An
         params={
             "requirements": shared.requirements,
             "names": {port: f"{ref.step}.{ref.output}" for port, ref in evidence.items()},
+            **({"headline": shared.headline} if shared.item else {}),
         },
     )
     drawn = {
-        "profile": Ref("ingest", "profile"),
+        "profile": Ref("pick" if shared.item else "ingest", "profile"),
         "curves": Ref("evaluate", "curves"),
         "predictions": Ref("evaluate", "predictions"),
         "decision": Ref("decide", "decision"),
@@ -423,12 +490,12 @@ def _evidence_steps(project: Project, shared: _Shared, resolved: Mapping[str, An
         op=ops.REPORT_OP,
         stage=Stage.MODELING,
         routes=(("project",),),
-        inputs={**evidence, **drawn},
-        params={"about": _about(project), "task": shared.task, "spec": dict(resolved)},
+        inputs={**evidence, **drawn, **shared.chosen},
+        params={"about": shared.about, "task": shared.task, "spec": shared.spec},
     )
 
 
-def _release_steps(project: Project, shared: _Shared, resolved: Mapping[str, Any]) -> Iterator[Step]:
+def _release_steps(project: Project, shared: _Shared) -> Iterator[Step]:
     yield Step(
         id="gate",
         op=ops.GATE,
@@ -448,23 +515,24 @@ def _release_steps(project: Project, shared: _Shared, resolved: Mapping[str, Any
             "metrics": Ref("evaluate", "metrics"),
             "decision": Ref("decide", "decision"),
             "gate": Ref("gate", "report"),
+            **shared.chosen,
         },
         params={
-            "about": _about(project),
+            "about": shared.about,
             "task": shared.task,
             "columns": shared.columns,
-            "spec": dict(resolved),
+            "spec": shared.spec,
             "transforms": shared.transforms,
             "model": shared.model,
             "entrypoints": sorted(entrypoints([shared.transforms, shared.model, shared.custom_metrics])),
         },
     )
     asked = project.retraining
-    by_hand = asked is not None and "approve" in asked.model_fields_set and asked.approve == "human"
-    if by_hand and not _approved(project):
+    asks = asked is not None and asked.approve == "human" and not approved(project, shared.item)
+    if asks:
         yield approval(
             "approve_release",
-            f"May the new {project.project.name} go into the registry?",
+            f"May the new {shared.about['name']} go into the registry?",
             [one.role for one in project.project.stakeholders if {"production", "model"} & set(one.approves)],
             {"decision": Ref("decide", "decision"), "page": Ref("report", "page")},
             routes=(("retraining", "approve"),),
@@ -474,17 +542,18 @@ def _release_steps(project: Project, shared: _Shared, resolved: Mapping[str, Any
         id="register",
         op=ops.REGISTER,
         stage=Stage.DEPLOYMENT,
-        after=("approve_release",) if by_hand and not _approved(project) else (),
+        after=("approve_release",) if asks else (),
         routes=(("registry",),),
         inputs={"package": Ref("package", "package")},
-        params={"name": project.registry.name or slug(project.project.name), "registry_root": "registry"},
+        params={"name": shared.registered, "registry_root": "registry"},
         bindings={"registry_root": REGISTRY_ROOT.name},
     )
 
 
-def _approved(project: Project) -> bool:
-    """Whether a step of the user's own asks before the model is registered."""
-    return any(own.kind == "approval" and "register" in own.before for own in project.steps.values())
+def approved(project: Project, item: Item | None = None) -> bool:
+    """Whether a step of the user's own asks a person before the model (of an item) is registered."""
+    names = {"register"} | ({item.step("register")} if item else set())
+    return any(own.kind == "approval" and names & {*own.before} for own in project.steps.values())
 
 
 def _own_steps(project: Project) -> Iterator[Step]:
@@ -593,17 +662,29 @@ def _exit_steps(project: Project) -> Iterator[Step]:
         )
 
 
-def _with_before(steps: list[Step], project: Project) -> list[Step]:
-    """Let steps wait for those of the user's that are to stand before them."""
-    known = {step.id for step in steps}
+def _wired(steps: list[Step], project: Project) -> list[Step]:
+    """Let steps wait for those of the user's that are to stand before them, and these for those they come after.
+
+    The name of a family stands for all its steps: `register` for those of all items.
+    """
+    meant: dict[str, list[str]] = {}
+    for step in steps:
+        meant.setdefault(step.family or step.id, []).append(step.id)
+    meant |= {step.id: [step.id] for step in steps}
     waits: dict[str, set[str]] = {}
     for name, own in project.steps.items():
         for index, other in enumerate(own.before):
-            if other not in known:
+            if other not in meant:
                 route: Route = ("steps", name, "before", index)
                 raise Problem(Finding("unknown-step", f"there is no step {other!r} that {name} could stand before", route))
-            waits.setdefault(other, set()).add(name)
-    return [replace(step, after=tuple(sorted({*step.after, *waits.get(step.id, ())}))) for step in steps]
+            for one in meant[other]:
+                waits.setdefault(one, set()).add(name)
+    return [_after(step, waits.get(step.id, set()), meant if step.id in project.steps else {}) for step in steps]
+
+
+def _after(step: Step, waits: Collection[str], meant: Mapping[str, Sequence[str]]) -> Step:
+    named = {one for name in step.after for one in meant.get(name, (name,))}
+    return replace(step, after=tuple(sorted(named.union(waits))))
 
 
 def _reference(text: str, route: Route) -> Ref:
@@ -628,9 +709,13 @@ def entrypoints(value: Any) -> Iterator[str]:
             yield from entrypoints(inner)
 
 
+NAME_LENGTH = 63
+"""Names that files, registries and orchestrators take have at most so many signs."""
+
+
 def slug(text: str) -> str:
     """Turn words into a name that files, registries and orchestrators take: lower-case letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:63].rstrip("-") or "project"
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:NAME_LENGTH].rstrip("-") or "project"
 
 
 def _resources(project: Project) -> Resources:
@@ -656,8 +741,19 @@ def _with_defaults(step: Step, project: Project) -> Step:
     )
 
 
-def _with_graph(step: Step, steps: list[Step]) -> Step:
-    """The report draws the pipeline it is part of."""
-    told = [{"id": one.id, "op": one.op.name, "stage": one.stage.value, "summary": one.op.summary} for one in steps]
-    edges = [[need, one.id] for one in steps for need in one.needs]
-    return replace(step, params={**step.params, "graph": {"steps": told, "edges": edges}})
+def _with_graphs(steps: Sequence[Step], items: Sequence[Item]) -> Iterator[Step]:
+    """A report draws the pipeline it is part of: that of an item what is for it and for all, without the other items."""
+    if not items:
+        graph = unroll.drawn(steps, {})
+        yield from (replace(one, params={**one.params, "graph": graph}) if one.op is ops.REPORT_OP else one for one in steps)
+        return
+    shared = [step for step in steps if step.op in (ops.INGEST, ops.VALIDATE) or step.id == "check_data"]
+    mine: dict[str, list[Step]] = {}
+    for step in steps:
+        if step.family:
+            mine.setdefault(step.id.rpartition(MARK)[2], []).append(step)
+    graphs = {}
+    for item in items:
+        own = [*shared, *mine[item.slug]]
+        graphs[item.step("report")] = unroll.drawn(own, {step.id: step.id.rpartition(MARK)[0] for step in mine[item.slug]})
+    yield from (replace(one, params={**one.params, "graph": graphs[one.id]}) if one.id in graphs else one for one in steps)

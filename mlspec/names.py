@@ -25,6 +25,7 @@ REFERRED: tuple[tuple[Pattern, str], ...] = (
     (("task", "target"), "column"),
     (("task", "user"), "column"),
     (("task", "item"), "column"),
+    (("for_each", "column"), "column"),
     (("splits", "group_by"), "column"),
     (("splits", "time"), "column"),
     (("features", EACH, "columns"), "column"),

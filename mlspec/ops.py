@@ -28,21 +28,43 @@ SPLIT = Op(
 FEATURIZE = Op(
     "featurize",
     "Fit the feature transforms on the training rows and apply them.",
-    (Port("train", TABLE),),
+    (Port("train", TABLE), Port("chosen", REPORT, optional=True)),
     (Port("transformer", TRANSFORMER), Port("features", TABLE)),
 )
 TRAIN = Op(
     "train",
     "Fit the model on the training features and join it to the transformer that makes them.",
-    (Port("features", TABLE), Port("transformer", TRANSFORMER)),
+    (Port("features", TABLE), Port("transformer", TRANSFORMER), Port("chosen", REPORT, optional=True)),
     (Port("model", MODEL),),
 )
 CROSS_VALIDATE = Op(
     "cross_validate",
     "Refit transforms and model on folds of the training rows to see how much a score moves.",
-    (Port("train", TABLE),),
+    (Port("train", TABLE), Port("chosen", REPORT, optional=True)),
     (Port("report", REPORT),),
 )
+FOLD = Op(
+    "fold",
+    "Refit transforms and model without one fold of the training rows, and score them on it.",
+    (Port("train", TABLE), Port("chosen", REPORT, optional=True)),
+    (Port("score", REPORT),),
+)
+COLLECT = Op("collect", "Put the scores of all folds together.", open=True)
+PICK = Op(
+    "pick",
+    "Keep the rows of one item.",
+    (Port("data", TABLE), Port("profile", REPORT), Port("gate", REPORT, optional=True)),
+    (Port("data", TABLE), Port("profile", REPORT)),
+)
+SUGGEST = Op("suggest", "Draw the hyperparameters of the next trials.", open=True)
+TRIAL = Op(
+    "trial",
+    "Fit transforms and model with the hyperparameters of one trial, and score them on rows that are no test rows.",
+    (Port("train", TABLE), Port("dev", TABLE, optional=True), Port("trials", REPORT)),
+    (Port("score", REPORT),),
+)
+CHOOSE = Op("choose", "Choose the hyperparameters of the best trial.", open=True)
+SUMMARIZE = Op("summarize", "Put the verdicts on all items together, as data and as a page.", open=True)
 EVALUATE = Op(
     "evaluate",
     "Score the model on raw rows of every split, with confidence intervals, slices and curves.",
@@ -81,13 +103,21 @@ REPORT_OP = Op(
         Port("baseline", METRICS, optional=True),
         Port("cross_validation", REPORT, optional=True),
         Port("importance", REPORT, optional=True),
+        Port("chosen", REPORT, optional=True),
     ),
     (Port("page", HTML),),
 )
 PACKAGE_OP = Op(
     "package",
     "Put model, input schema, environment, spec and evidence into one directory.",
-    (Port("model", MODEL), Port("validation", REPORT), Port("metrics", METRICS), Port("decision", REPORT), Port("gate", REPORT)),
+    (
+        Port("model", MODEL),
+        Port("validation", REPORT),
+        Port("metrics", METRICS),
+        Port("decision", REPORT),
+        Port("gate", REPORT),
+        Port("chosen", REPORT, optional=True),
+    ),
     (Port("package", PACKAGE),),
 )
 REGISTER = Op(
@@ -120,5 +150,12 @@ ALL: dict[str, Op] = {
         APPROVE,
         NOTIFY,
         GROUP,
+        PICK,
+        SUGGEST,
+        TRIAL,
+        CHOOSE,
+        FOLD,
+        COLLECT,
+        SUMMARIZE,
     )
 }

@@ -9,7 +9,7 @@ import os
 import sys
 
 FOLDER = ".mlspec/receipts"
-LAYOUT, END = "mlspec receipt 1", "end"
+LAYOUT, END = "mlspec receipt 2", "end"
 _SAME_TICK = 10_000_000  # ns: the clock of a file system stands still for so long
 
 started = 0
@@ -23,11 +23,11 @@ def show(words: list[str]) -> tuple[str, str] | None:
     name = _name(words)
     try:
         with open(_place(name), encoding="utf-8", errors="surrogateescape", newline="") as file:
-            layout, named, said, warned, variables, *rest, end = file.read().split("\0")
-        count = 2 * int(variables)
+            layout, named, said, warned, until, variables, *rest, end = file.read().split("\0")
+        count, until_ns = 2 * int(variables), int(until)
     except (OSError, ValueError):
         return None
-    if (layout, named, end) != (LAYOUT, name, END) or len(rest) % 2:
+    if (layout, named, end) != (LAYOUT, name, END) or len(rest) % 2 or 0 < until_ns <= started:
         return None
     for variable, value in zip(rest[:count:2], rest[1:count:2], strict=True):
         if _value(variable) != value:
@@ -38,11 +38,20 @@ def show(words: list[str]) -> tuple[str, str] | None:
     return said, warned
 
 
-def write(words: list[str], read: list[str], left: list[str], variables: list[str], said: str, warned: str = "") -> bool:
+def write(
+    words: list[str],
+    read: list[str],
+    left: list[str],
+    variables: list[str],
+    said: str,
+    warned: str = "",
+    until: float | None = None,
+) -> bool:
     """Note a success, and return whether that could be done: not where a file was written after the run began.
 
     `read` are the files and folders that decide what the run does, besides mlspec itself; `left` are those it made, folders with
-    all that is in them; `variables` are the environment variables that the spec names.
+    all that is in them; `variables` are the environment variables that the spec names. After `until` (seconds since the epoch)
+    a result is too old to be used again.
     """
     read = sorted({*read, *_own_files()})
     marks = {path: _mark(path) for path in read}
@@ -50,7 +59,7 @@ def write(words: list[str], read: list[str], left: list[str], variables: list[st
         return False
     marks |= {path: _mark(path) for path in sorted(_whole(left))}
     name = _name(words)
-    fields = [LAYOUT, name, said, warned, str(len(variables))]
+    fields = [LAYOUT, name, said, warned, str(int((until or 0) * 1e9)), str(len(variables))]
     for variable in variables:
         fields += [variable, _value(variable)]
     for path, mark in marks.items():
@@ -79,8 +88,13 @@ def _place(name: str) -> str:
 
 
 def _value(variable: str) -> str:
+    """A mark of a variable's value. It may be a secret: two bytes of a digest tell that it has changed, and not what it is."""
     value = os.environ.get(variable)
-    return "" if value is None else f"={value}"
+    if value is None:
+        return ""
+    from _blake2 import blake2b  # what hashlib hands on; importing that takes longer than all the rest here
+
+    return f"={blake2b(value.encode('utf-8', 'surrogateescape'), digest_size=2).hexdigest()}"
 
 
 def _mark(path: str) -> str:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +26,16 @@ REGISTRY = HOME / "registry"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a finished step left: the digest of each output, its facts, and the parts its key was made of."""
+    """What a finished step left: the digest of each output, its facts, the parts its key was made of, and when it was made.
+
+    `made` is in seconds since the epoch; a record without a key is in no file, and no later run finds it.
+    """
 
     key: str
     outputs: Mapping[str, str]
     facts: Mapping[str, Any]
     parts: Mapping[str, Any]
+    made: float = math.inf
 
 
 class Store:
@@ -45,16 +51,23 @@ class Store:
     def find(self, key: str) -> Record | None:
         """Return the record of a key if it exists and every output of it is still here."""
         try:
-            told = json.loads((self.root / "steps" / f"{key}.json").read_bytes())
+            with (self.root / "steps" / f"{key}.json").open("rb") as file:
+                told = json.loads(file.read())
+                made = os.fstat(file.fileno()).st_mtime
         except (FileNotFoundError, json.JSONDecodeError):
             return None
-        record = Record(key, told["outputs"], dict(told["facts"]), told["parts"])
+        record = Record(key, told["outputs"], dict(told["facts"]), told["parts"], made)
         return record if all(self.object(one).exists() for one in record.outputs.values()) else None
 
     def keep(self, key: str, made: Mapping[str, Path], facts: Mapping[str, Any], parts: Mapping[str, Any]) -> Record:
-        """Move a step's outputs into the store, then write its record: the record never names what is not there."""
+        """Move a step's outputs into the store, then write its record: the record never names what is not there.
+
+        An empty key stands for a step whose result is not to be found again: its record is not written.
+        """
         outputs = {name: self._adopt(path) for name, path in made.items()}
-        record = Record(key, outputs, dict(facts), dict(parts))
+        record = Record(key, outputs, dict(facts), dict(parts), time.time())
+        if not key:
+            return record
         told = {"outputs": outputs, "facts": list(record.facts.items()), "parts": record.parts}
         write_text(self.root / "steps" / f"{key}.json", json.dumps(told, sort_keys=True, allow_nan=False))
         return record

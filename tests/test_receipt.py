@@ -222,7 +222,7 @@ def test_damaged_receipts_are_not_believed(project: Path) -> None:
         b"",
         b"\0",
         whole[: len(whole) // 2],
-        whole.replace(b"receipt 1", b"receipt 0"),
+        whole.replace(b"receipt 2", b"receipt 0"),
         b"\xff\xfe\0\0\0\0",
         whole + b"\0x",
     ):

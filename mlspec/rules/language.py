@@ -979,3 +979,94 @@ def rule_crashed() -> None:
     ## Source
     The language: a fault of this program, not of yours.
     """
+
+
+@fault("LAN038")
+def patch_missing() -> None:
+    """A patch of a generated file is not there.
+
+    ## Why this is bad
+    The next `mlspec compile` cannot make the change again, so it writes nothing.
+
+    ## Bad
+    ```yaml
+    pipeline: {patches: [{file: Dockerfile, patch: patches/image.diff}]}
+    ```
+
+    ## Good
+    ```yaml
+    pipeline: {patches: [{file: Dockerfile, patch: image.diff}]}
+    ```
+
+    ```diff image.diff
+    --- a/Dockerfile
+    +++ b/Dockerfile
+    @@ -1 +1 @@
+    -FROM python:3.11-slim
+    +FROM registry.example.com/python:3.11
+    ```
+
+    ## Fix safety
+    None: make the diff with `diff -u`, or take the entry out.
+
+    ## Source
+    The language: docs/own-it.md.
+    """
+
+
+@fault("LAN039")
+def item_collision() -> None:
+    """Two items of `for_each` would have the same name in the names of steps, folders and models.
+
+    A name is made of lower-case letters, digits and `_`. Other letters are told apart by a digest; case and signs are not.
+
+    ## Why this is bad
+    One model would overwrite the other.
+
+    ## Bad
+    ```yaml
+    for_each: {column: contract, values: ["M 1", m-1]}
+    ```
+
+    ## Good
+    ```yaml
+    for_each: {column: contract, values: [m-1, m-2]}
+    ```
+
+    ## Fix safety
+    None: only you can call them otherwise in the data.
+
+    ## Source
+    The language: orchestrators and registries take such names only (Kubernetes: RFC 1123).
+    """
+
+
+@fault("LAN040")
+def items_unknown() -> None:
+    """The items of `for_each` cannot be read from their table.
+
+    ## Why this is bad
+    Nobody knows which models to make: the pipeline cannot be written down.
+
+    ## Bad
+    ```yaml
+    for_each: {column: contract, table: no-such-file.csv}
+    ```
+
+    ## Good
+    ```yaml
+    for_each: {column: contract, table: contracts.csv}
+    ```
+
+    ```csv contracts.csv
+    contract,owner
+    monthly,sales
+    yearly,service
+    ```
+
+    ## Fix safety
+    None: a CSV file beside the spec, with a column of that name.
+
+    ## Source
+    The language: docs/spec.md, `for_each`.
+    """

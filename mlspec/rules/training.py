@@ -95,7 +95,7 @@ def grid_explosion(case: Case) -> Iterable[Hit]:
     )
 
 
-@rule("TRA002", WARNING, reads="training")
+@rule("TRA002", ERROR, reads="training")
 def grid_without_steps(case: Case) -> Iterable[Hit]:
     """A grid is to be laid over a range that has neither steps nor values.
 
@@ -421,10 +421,10 @@ def trials_that_learn_nothing(case: Case) -> Iterable[Hit]:
     optimization.
     """
     tuning = _tuning(case)
-    if tuning is not None and tuning.method == "bayesian" and tuning.trials > 1 and tuning.parallel >= tuning.trials:
+    if tuning is not None and tuning.method == "bayesian" and tuning.trials > 1 and tuning.together >= tuning.trials:
         fewer = max(1, tuning.trials // 5)
         yield Hit(
-            f"{tuning.parallel} of {tuning.trials} trials run at once, so none is chosen by an earlier result",
+            f"{tuning.together} of {tuning.trials} trials run at once, so none is chosen by an earlier result",
             (*TUNING, "parallel"),
             help=f"write `parallel: {fewer}`, or `method: random`",
             fix=Fix(f"run {fewer} at once", (Change("set", (*TUNING, "parallel"), fewer),), safe=False),

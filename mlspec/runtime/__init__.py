@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from mlspec.ops import ALL
+from mlspec.runtime.trouble import told
 
 Place = str | os.PathLike[str]
 
+FINAL = ("approval-refused", "approval-missing", "approval-pending", "secret-missing", "missing-engine")
+"""Faults that another try meets again."""
 
+
+@told
 def run(
     op: str,
     *,
@@ -41,13 +46,25 @@ def run(
     # Every runner's params go through JSON: the order of keys, and which equal strings are one object, would show in a pickle.
     plain = json.loads(json.dumps(params or {}, sort_keys=True))
     sources = {name: Path(path) for name, path in (inputs or {}).items()}
-    if timeout is not None or environment:
+    if timeout is not None or environment or op == "container":  # a container must not outlive us, however we end
         from mlspec.runtime import child
 
         return child.run(op, sources, places, plain, timeout, environment or {})
-    module = import_module(f"mlspec.runtime.{ALL[op].name}")
-    facts = module.run(sources, places, plain)
-    missing = sorted(name for name, place in places.items() if not place.exists())
+    return perform(op, sources, places, plain)
+
+
+def perform(op: str, inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Run an op in this process. `run` is the door; this is what is behind it, and what a child process does."""
+    facts = import_module(f"mlspec.runtime.{ALL[op].name}").run(inputs, outputs, params)
+    missing = sorted(name for name, place in outputs.items() if not place.exists())
     if missing:
         raise RuntimeError(f"{op} did not write {', '.join(missing)}")
     return dict(facts or {})
+
+
+def worth_another_try(error: BaseException) -> bool:
+    """Say whether a step that ended so may succeed when it is tried again: a verdict and a person's no do not change by asking
+    again, and a secret does not come by itself.
+    """
+    faults = getattr(error, "faults", ())
+    return type(error).__name__ != "GateFailed" and not any(getattr(one, "code", "") in FINAL for one in faults)

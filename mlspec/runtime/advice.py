@@ -10,6 +10,7 @@ from mlspec.runtime.figure.canvas import number, percent
 from mlspec.runtime.figure.compare import span
 from mlspec.runtime.figure.marks import target_of
 from mlspec.runtime.glossary import metric_title
+from mlspec.runtime.trouble import ROWS, fit, gap
 
 Json = Mapping[str, Any]
 
@@ -21,7 +22,13 @@ class Advice:
     title: str
     seen: str
     do: tuple[str, ...]
-    source: str = "guide: troubleshooting"
+    source: str = ""
+
+    @classmethod
+    def of(cls, name: str, seen: str) -> Advice:
+        """Return what a row of the guide's tables says, with the numbers that show it."""
+        row = ROWS[name]
+        return cls(row.title, seen, row.do, row.source)
 
 
 def advise(decision: Json, metrics: Json, validation: Json, manifest: Json) -> list[Advice]:
@@ -49,16 +56,7 @@ def primary_metric(decision: Json, metrics: Json) -> str | None:
 def _leaks(manifest: Json) -> Iterator[Advice]:
     for proof in manifest.get("proofs", ()):
         if proof["verdict"] == "fail":
-            yield Advice(
-                "Data leakage",
-                f"{proof['statement'].rstrip('.')}: found {proof['found']:,} in {proof['checked']:,}.",
-                (
-                    "Split by the id or group that repeats",
-                    "Split by time, with a gap",
-                    "Audit the features: which are known when it counts?",
-                ),
-                "guide: common pitfalls",
-            )
+            yield Advice.of("leakage", f"{proof['statement'].rstrip('.')}: found {proof['found']:,} in {proof['checked']:,}.")
 
 
 def _bad_data(validation: Json) -> Iterator[Advice]:
@@ -66,16 +64,10 @@ def _bad_data(validation: Json) -> Iterator[Advice]:
     if failing:
         first = failing[0]
         more = f" and {len(failing) - 1} more" if len(failing) > 1 else ""
-        yield Advice(
-            "Data quality",
+        yield Advice.of(
+            "quality",
             f"“{first['description']}” fails on {first['failing']:,} rows "
             f"({percent(first['share'])}, allowed {percent(first['allowed'])}){more}.",
-            (
-                "Look at the failing rows below",
-                "Repair the source, or set the rows aside",
-                "Loosen the check only if it asks too much",
-            ),
-            "guide: common pitfalls",
         )
 
 
@@ -88,15 +80,17 @@ def _fit(decision: Json, metrics: Json) -> Iterator[Advice]:
     if train is None or held is None:
         return
     better = 1 if metrics["metrics"][name].get("greater_is_better", True) else -1
-    allowed = _allowed_gap(decision) if abs(train) <= 1 and better == 1 else 0.1 * abs(train)
+    allowed = _allowed_gap(decision) if abs(train) <= 1 and better == 1 else gap(train, better)
     where = "dev" if seen.get("dev") is not None else "test"
     told = f"{metric_title(name)} is {number(train)} on the training rows and {number(held)} on the {where} rows"
     failed = _failed(decision, "metric", name)
     seen_well = "high train, lower validation score" if better == 1 else "low train, higher validation error"
-    if better * (train - held) > allowed:
-        yield Advice("Overfitting", f"{told}: {seen_well}.", ("More data", "Regularization", "A simpler model"))
-    elif failed and (target := target_of(str(failed["target"]))) and better * (train - target[1]) < 0:
-        yield Advice("Underfitting", f"{told}: both miss {failed['target']}.", ("A more complex model", "Feature engineering"))
+    target = target_of(str(failed["target"])) if failed else None
+    found = fit(train, held, better, allowed, target[1] if target else None)
+    if found == "overfitting":
+        yield Advice.of(found, f"{told}: {seen_well}.")
+    elif found and failed:
+        yield Advice.of(found, f"{told}: both miss {failed['target']}.")
 
 
 def _allowed_gap(decision: Json) -> float:
@@ -116,35 +110,11 @@ def _failed(decision: Json, kind: str, metric: str | None = None) -> Json | None
 
 def _by_requirement(decision: Json) -> Iterator[Advice]:
     if failed := _failed(decision, "beat_baseline"):
-        yield Advice(
-            "No better than the baseline",
-            _told(failed),
-            ("Ship the simpler model", "Work on the features before the model", "Check that both saw the same rows"),
-            "guide: common pitfalls",
-        )
+        yield Advice.of("baseline", _told(failed))
     if failed := _failed(decision, "worst_slice"):
-        yield Advice(
-            "A part of the rows is served badly",
-            _told(failed),
-            (
-                "See the slices below, worst first",
-                "Collect more rows of that part",
-                "Add features that tell its rows apart",
-                "Check its labels",
-            ),
-            "",
-        )
+        yield Advice.of("slice", _told(failed))
     if failed := _failed(decision, "fairness"):
-        yield Advice(
-            "Groups are treated differently",
-            _told(failed),
-            (
-                "Compare the rates of the groups below",
-                "Balance or reweight the training rows",
-                "Choose thresholds with the people concerned",
-            ),
-            "",
-        )
+        yield Advice.of("fairness", _told(failed))
 
 
 def _told(failed: Json) -> str:
@@ -156,12 +126,7 @@ def _too_good(metrics: Json) -> Iterator[Advice]:
     for name in ("roc_auc", "accuracy", "r2"):
         value = metrics["metrics"].get(name, {}).get("value")
         if value is not None and value >= 0.999:
-            yield Advice(
-                "Too good to be true?",
-                f"{metric_title(name)} is {number(value)} on rows the model has not seen.",
-                ("Look for a feature that is made from the target", "Audit what is known when a prediction is made"),
-                "guide: common pitfalls",
-            )
+            yield Advice.of("too_good", f"{metric_title(name)} is {number(value)} on rows the model has not seen.")
             return
 
 
@@ -182,7 +147,7 @@ def _too_few_rows(decision: Json, metrics: Json) -> Iterator[Advice]:
         else:
             do.append(f"{name}: too close to call")
     if seen:
-        yield Advice("Too few test rows to be sure", "; ".join(seen) + ".", tuple(do), "")
+        yield Advice("Too few test rows to be sure", "; ".join(seen) + ".", tuple(do))
 
 
 def _metric_of(requirement: Json) -> str:

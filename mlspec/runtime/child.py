@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from mlspec.diagnostic import Finding, Problem
+
+VARIABLES = "MLSPEC_STEP_VARIABLES"
+"""Names the variables that are the step's own, for an op that hands them on (container)."""
+
+GRACE = 10.0  # seconds that a child has to put away what it started
+
+
+START = """\
+import json, sys
+with open(sys.argv[1], encoding="utf-8") as file:
+    sys.path[:] = json.load(file)["path"]
+from mlspec.runtime.child import main
+main(*sys.argv[1:])
+"""
+"""What the child runs: it takes our path first, as mlspec itself may lie in a directory that only we know."""
 
 
 class TimedOut(Problem):
@@ -47,23 +63,25 @@ def run(
         }
         request.write_text(json.dumps(asked), encoding="utf-8")
         process = subprocess.Popen(  # our own interpreter on our own module
-            [sys.executable, "-m", "mlspec.runtime.child", str(request), str(answer)],
+            [sys.executable, "-c", START, str(request), str(answer)],
             start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, VARIABLES: ",".join(environment)},
         )
         try:
             said, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
-            _kill(process)
+            _kill(process, op)
             raise TimedOut(Finding("step-timed-out", f"{op} ran longer than its limit of {limit:g} s and was stopped")) from None
         except BaseException:
-            _kill(process)
+            _kill(process, op)
             raise
         if said:
             print(said, end="")  # noqa: T201 - an orchestrator that logs what a step prints (Prefect) listens to `print`
+        if not answer.exists() and process.returncode < 0:
+            raise Problem(_killed(op, -process.returncode))
         if not answer.exists():
             raise RuntimeError(f"{op} ended with exit code {process.returncode} and no answer:\n{said}")
         told = json.loads(answer.read_text(encoding="utf-8"))
@@ -71,6 +89,12 @@ def run(
         raise _problem(told)
     facts: dict[str, Any] = told["facts"]
     return facts
+
+
+def _killed(op: str, number: int) -> Finding:
+    name = signal.Signals(number).name if number in set(signal.Signals) else "unknown"
+    usual = "; a system does that to what takes more memory than there is" if number == signal.SIGKILL else ""
+    return Finding("step-killed", f"{op} was killed by signal {number} ({name}){usual}")
 
 
 def _problem(told: dict[str, Any]) -> Problem:
@@ -84,16 +108,30 @@ def _texts(paths: Mapping[str, Path]) -> dict[str, str]:
     return {name: str(path) for name, path in paths.items()}
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
+def _kill(process: subprocess.Popen[str], op: str) -> None:
+    """Kill a child and all it started. What a container runs was not started by the child: that is asked to see to it."""
+    if op == "container":
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, op: str) -> None:
     """Kill this process, and all it started, once its parent is gone: nobody is left who would stop it in time."""
     while os.getppid() == parent:
         time.sleep(0.5)
+    if op == "container":
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE)
     os.killpg(0, signal.SIGKILL)
+
+
+def _leave(number: int, frame: Any) -> None:
+    """Let a signal end the process as an exception does, so that what holds something lets go of it."""
+    sys.exit(128 + number)
 
 
 def main(request: str, answer: str) -> None:
@@ -104,16 +142,14 @@ def main(request: str, answer: str) -> None:
     from mlspec.runtime.artifact import write_json
 
     asked = json.loads(Path(request).read_text(encoding="utf-8"))
-    sys.path[:] = asked["path"]
-    threading.Thread(target=_end_with, args=(asked["parent"],), daemon=True).start()
+    if asked["op"] == "container":
+        signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_end_with, args=(asked["parent"], asked["op"]), daemon=True).start()
     told: dict[str, Any]
     try:
-        told = {"facts": runtime.run(asked["op"], inputs=asked["inputs"], outputs=asked["outputs"], params=asked["params"])}
+        inputs, outputs = ({name: Path(path) for name, path in asked[side].items()} for side in ("inputs", "outputs"))
+        told = {"facts": runtime.perform(asked["op"], inputs, outputs, asked["params"])}
     except Problem as problem:
         faults = [asdict(fault) for fault in problem.faults if isinstance(fault, Finding)]
         told = {"faults": faults, "gate": type(problem).__name__ == "GateFailed"}
     write_json(Path(answer), told)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

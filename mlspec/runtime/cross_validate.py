@@ -14,7 +14,8 @@ from mlspec.runtime import fitting
 from mlspec.runtime.artifact import write_json
 from mlspec.runtime.evaluate import Judge, answer
 from mlspec.runtime.featurize import unfitted
-from mlspec.runtime.folds import folds
+from mlspec.runtime.folds import Rows, folds
+from mlspec.runtime.hyperparameters import settled
 from mlspec.runtime.labels import target
 
 
@@ -23,32 +24,48 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     """Write `report` (JSON): for each metric its value on every held-back fold, their mean and sample standard deviation.
 
     Everything that is learned (transforms as well as the model) is learned again on the other folds. A metric that is not a
-    number on a fold has null there, and no mean. Metrics are measured as `mlspec.runtime.evaluate` measures them.
+    number on a fold has null there, and no mean. Metrics are measured as `mlspec.runtime.evaluate` measures them. What a search
+    has chosen (`chosen`) is laid over the model's parameters.
     """
+    params = settled(inputs, params)
     rows = pl.read_parquet(inputs["train"])
-    task = params["task"]
-    answers = target(rows, task)
+    answers = target(rows, params["task"])
     strategy, parts = folds(rows, answers, params)
     judge = Judge(params["metrics"], params)
-    scores: dict[str, list[float | None]] = {}
-    sizes = []
-    for learned_on, held_back in parts:
-        model = _fitted(rows[learned_on], answers[learned_on], params)
-        sizes.append({"train": len(learned_on), "held_back": len(held_back)})
-        for name, value in judge.values(answer(model, rows[held_back], task, params.get("threshold"))).items():
-            scores.setdefault(name, []).append(value)
-    summaries = {name: _summary(values) for name, values in scores.items()}
-    write_json(outputs["report"], {"folds": len(sizes), "strategy": strategy, "rows": sizes, "metrics": summaries})
-    return {"folds": len(sizes), "strategy": strategy, **_told(summaries)}
+    return written(outputs["report"], strategy, [(sizes(part), held_back(rows, answers, part, judge, params)) for part in parts])
 
 
-def _fitted(rows: pl.DataFrame, answers: Any, params: Mapping[str, Any]) -> Any:
+def sizes(part: tuple[Rows, Rows]) -> dict[str, int]:
+    """Return how many rows of a fold are learned from, and how many are held back."""
+    return {"train": len(part[0]), "held_back": len(part[1])}
+
+
+def held_back(
+    rows: pl.DataFrame, answers: Any, part: tuple[Rows, Rows], judge: Judge, params: Mapping[str, Any]
+) -> dict[str, float | None]:
+    """Return the metrics on the rows that a fold holds back, of a model that has learned from the others."""
+    learned_on, kept = part
+    model = fitted(rows[learned_on], answers[learned_on], params)
+    return judge.values(answer(model, rows[kept], params["task"], params.get("threshold")))
+
+
+def fitted(rows: pl.DataFrame, answers: Any, params: Mapping[str, Any]) -> Any:
+    """Return transforms and model that have learned from these rows, as one scikit-learn pipeline."""
     task = params["task"]
+    family = families.load(params["model"], task["kind"])
     featurizer = unfitted(params)
     with fitting.one_blas_thread():
         features = featurizer.fit_transform(rows, answers)
-    family = families.load(params["model"], task["kind"])
     return fitting.fit(family, task, int(params["seed"]), featurizer, features, answers)
+
+
+def written(place: Path, strategy: str, found: Sequence[tuple[Mapping[str, int], Mapping[str, float | None]]]) -> dict[str, Any]:
+    """Write the report of all folds, each by its sizes and metrics, and return its facts."""
+    names = list(dict.fromkeys(name for _, values in found for name in values))
+    summaries = {name: _summary([values[name] for _, values in found]) for name in names}
+    rows = [dict(one) for one, _ in found]
+    write_json(place, {"folds": len(found), "strategy": strategy, "rows": rows, "metrics": summaries})
+    return {"folds": len(found), "strategy": strategy, **_told(summaries)}
 
 
 def _summary(values: Sequence[float | None]) -> dict[str, Any]:

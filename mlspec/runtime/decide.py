@@ -64,8 +64,16 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     passed = len(entries) - failed
     summary = {"passed": passed, "failed": failed, "statement": _statement(passed, failed)}
     decision = {"verdict": "fail" if failed else "pass", "requirements": entries, "summary": summary}
+    if params.get("headline"):
+        decision["headline"] = _headline(params["headline"], evidence)
     write_json(outputs["decision"], decision)
     return {"verdict": decision["verdict"], "passed": passed, "failed": failed}
+
+
+def _headline(metric: str, evidence: Json) -> dict[str, Any]:
+    """The metric that models are compared by, for who compares them: it need not be one of the requirements."""
+    found = evidence["metrics"]["metrics"].get(metric) or {}
+    return {"metric": metric, **{name: finite(found.get(name)) for name in ("value", "low", "high")}}
 
 
 def _statement(passed: int, failed: int) -> str:
@@ -102,7 +110,15 @@ def _metric(wish: Json, evidence: Json) -> Held:
     """The metric's value on the test rows against the target."""
     name, target = wish["metric"], float(wish["value"])
     score = _score(evidence["metrics"], name)
-    return Held(name, wish["op"], target, score.value, score.low, score.high, score.reason)
+    train, held, _ = _learned(evidence["metrics"], name)
+    return Held(name, wish["op"], target, score.value, score.low, score.high, score.reason, extra={"train": train, "held": held})
+
+
+def _learned(metrics: Json, name: str) -> tuple[float | None, float | None, str]:
+    """Return a metric on the rows the model learned from and on others: dev, or test where dev has no number; and which."""
+    splits = metrics.get("splits") or {}
+    train, dev, test = (finite((splits.get(split) or {}).get("metrics", {}).get(name)) for split in ("train", "dev", "test"))
+    return (train, dev, "dev") if dev is not None else (train, test, "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +177,7 @@ def _beat_baseline(wish: Json, evidence: Json) -> Held:
 def _overfitting(wish: Json, evidence: Json) -> Held:
     """How much better the model is on the rows it learned from than on dev rows, or on test rows where dev has no number."""
     name, limit = wish["metric"], float(wish["max_gap"])
-    splits = evidence["metrics"].get("splits") or {}
-    train, dev, test = (finite((splits.get(split) or {}).get("metrics", {}).get(name)) for split in ("train", "dev", "test"))
-    other, held = ("dev", dev) if dev is not None else ("test", test)
+    train, held, other = _learned(evidence["metrics"], name)
     label = f"gap of {name} from train to {other}"
     if train is None or held is None:
         return Held(label, "<=", limit, None, reason=f"{name} is not a number on the {'train' if train is None else 'test'} rows")

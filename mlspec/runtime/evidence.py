@@ -38,6 +38,7 @@ class Evidence:
     cross_validation: Json | None
     importance: Json | None
     params: Json
+    chosen: Json | None = None
 
     @property
     def primary(self) -> str | None:
@@ -286,6 +287,21 @@ def folds(evidence: Evidence) -> Drawing | None:
     kept = {name: values for name, values in kept.items() if values}
     test = {metric_title(name): one["value"] for name, one in evidence.metrics["metrics"].items()}
     return compare.folds(kept, test) if kept else None
+
+
+def search(evidence: Evidence) -> dict[str, Any] | None:
+    """Return the trials of the search for hyperparameters, best first, each with its score on a scale that all share."""
+    found = evidence.chosen
+    if found is None:
+        return None
+    placed = [(one["score"], None, None) for one in found["trials"] if one["score"] is not None]
+    sign = -1 if found["greater_is_better"] else 1
+    rows = [
+        {**one, "line": marks.line([(one["score"], None, None)], beside=placed) if one["score"] is not None else None}
+        for one in sorted(found["trials"], key=lambda one: (one["score"] is None, sign * (one["score"] or 0), one["trial"]))
+    ]
+    best = found["trial"]
+    return {**found, "title": metric_title(found["metric"]), "names": sorted(found["params"]), "rows": rows, "best": best}
 
 
 def columns(evidence: Evidence) -> list[dict[str, Any]]:

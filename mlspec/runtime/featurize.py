@@ -15,14 +15,17 @@ from mlspec.families import Needs
 from mlspec.runtime import pickled
 from mlspec.runtime.featurizer import Featurizer
 from mlspec.runtime.fitting import one_blas_thread
+from mlspec.runtime.hyperparameters import settled
 from mlspec.runtime.labels import target
 
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping[str, Any]) -> dict[str, Any]:
     """Write the fitted `transformer` (joblib) and the `features` of the training rows (Parquet: float64 columns and the target).
 
-    `model` among the parameters says what the features are for; without it they suit any family: numbers without gaps.
+    `model` among the parameters says what the features are for; without it they suit any family: numbers without gaps. What a
+    search has chosen (`chosen`) is laid over its parameters.
     """
+    params = settled(inputs, params)
     rows = pl.read_parquet(inputs["train"])
     task = params["task"]
     featurizer = unfitted(params)

@@ -18,7 +18,8 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     """Write the gate's report where the verdict is a pass; else raise GateFailed, one finding a failed requirement or check.
 
     Subject "model" reads a decision and lets "pass" through, if no requirement in it says otherwise; subject "data" reads a
-    validation report and lets "pass" and "warn" through. Everything else fails: another word, no verdict, no JSON.
+    validation report and lets "pass" and "warn" through; subject "group" reads the outcome of a group of steps, whose faults are
+    those of its own gates. Everything else fails: another word, no verdict, no JSON.
     """
     subject = params["subject"]
     found = _read(inputs["decision"], subject)
@@ -36,7 +37,9 @@ def missed(found: Mapping[str, Any], subject: str) -> list[Finding]:
 
 
 def _judged(found: Mapping[str, Any], subject: str) -> tuple[list[Finding], list[str]]:
-    return _of_data(found) if subject == "data" else (_of_model(found), [])
+    if subject == "data":
+        return _of_data(found)
+    return (_of_group(found) if subject == "group" else _of_model(found)), []
 
 
 def _read(path: Path, subject: str) -> Mapping[str, Any]:
@@ -60,6 +63,12 @@ def _of_model(decision: Mapping[str, Any]) -> list[Finding]:
     failed = [one for one in _parts(decision, "requirements") if one.get("verdict") != "pass"]
     faults = [Finding("gate-failed", _message(one), tuple(one.get("route") or ())) for one in failed]
     return faults or _wrong_verdict(decision, ("pass",))
+
+
+def _of_group(outcome: Mapping[str, Any]) -> list[Finding]:
+    told = _parts(outcome, "faults")
+    faults = [Finding("gate-failed", str(one.get("message")), tuple(one.get("route") or ())) for one in told]
+    return faults or _wrong_verdict(outcome, ("pass",))
 
 
 def _message(one: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ def card(about: Json, schema: Json, features: Json, metrics: Json, decision: Jso
         _head(about),
         _data(about, schema, metrics),
         _features(features),
+        _tuning(about),
         _scores(metrics),
         _slices(metrics, decision),
         _fairness(metrics),
@@ -94,6 +95,21 @@ def _features(features: Json) -> Iterator[str]:
             + "; ".join(f"{_code(name)} ({why})" for name, why in features["left_out"].items())
             + "."
         )
+    yield ""
+
+
+def _tuning(about: Json) -> Iterator[str]:
+    found = about.get("tuning")
+    if not found:
+        return
+    yield "## How its parameters were chosen"
+    yield ""
+    yield (
+        f"Trial {found['trial']} of {len(found['trials'])} ({found['method']} search) was the best by `{found['metric']}` on"
+        f" {found['measured_on']}: {_number(found['score'])}. A score by which a trial was chosen is a little too good."
+    )
+    yield ""
+    yield from _table(("parameter", "value"), [(_code(name), _code(value)) for name, value in found["params"].items()])
     yield ""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import mlspec
 from mlspec.runtime import pickled, sources
 from mlspec.runtime.artifact import digest, read_json, write_json, write_text
+from mlspec.runtime.hyperparameters import settled
 from mlspec.runtime.model_card import card
 from mlspec.runtime.rows import Field
 
@@ -29,6 +30,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     classes, threshold), environment.json and requirements.txt (what it takes to run), spec.json, metrics.json, decision.json,
     model_card.md, and code/ (the user's own modules). It appears whole, by a rename.
     """
+    params = settled(inputs, params)
     model = pickled.read(inputs["model"])
     metrics, decision = read_json(inputs["metrics"]), read_json(inputs["decision"])
     manifest = model.named_steps["features"].manifest()
@@ -42,6 +44,8 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
         installed = sources.copy(params.get("entrypoints", ()), place / "code")
         environment["packages"] |= installed
         about = _about(model, params, metrics)
+        if "chosen" in inputs:
+            about["tuning"] = read_json(inputs["chosen"])
         write_json(place / "package.json", about)
         write_json(place / "schema.json", schema)
         write_json(place / "features.json", manifest)

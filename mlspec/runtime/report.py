@@ -33,10 +33,16 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     """
     found = _read(inputs, params)
     context = _context(found)
-    page = _UNPRINTABLE.sub("\ufffd", _environment().get_template("page.html.j2").render(context))
-    write_text(outputs["page"], page)
+    size = write_page(outputs["page"], "page.html.j2", context)
     drawn = [*context["performance"], *(context[name] for name in ("slices", "importance", "folds") if context[name])]
-    return {"verdict": found.decision["verdict"], "figures": len(drawn), "bytes": len(page.encode())}
+    return {"verdict": found.decision["verdict"], "figures": len(drawn), "bytes": size}
+
+
+def write_page(place: Path, template: str, context: Mapping[str, Any]) -> int:
+    """Fill a template of this folder and write the page; return its size in bytes."""
+    page = _UNPRINTABLE.sub("\ufffd", _environment().get_template(template).render(context))
+    write_text(place, page)
+    return len(page.encode())
 
 
 def _read(inputs: Mapping[str, Path], params: Mapping[str, Any]) -> Evidence:
@@ -50,6 +56,7 @@ def _read(inputs: Mapping[str, Path], params: Mapping[str, Any]) -> Evidence:
         baseline=optional("baseline"),
         cross_validation=optional("cross_validation"),
         importance=optional("importance"),
+        chosen=optional("chosen"),
         params=params,
     )
 
@@ -77,6 +84,7 @@ def _context(found: Evidence) -> dict[str, Any]:
         "fairness": evidence.fairness(found),
         "importance": evidence.importance(found),
         "folds": evidence.folds(found),
+        "search": evidence.search(found),
         "profile": found.profile,
         "columns": evidence.columns(found),
         "validation": found.validation,
@@ -86,7 +94,6 @@ def _context(found: Evidence) -> dict[str, Any]:
         "graph": evidence.pipeline(found),
         "steps": found.params.get("graph") or {"steps": [], "edges": []},
         "box": {"wide": graph.BOX, "tall": graph.TALL},
-        "line_width": marks.WIDTH,
         "spec": lines,
         "anchor_of": anchors,
         "glossary": glossary,
@@ -108,7 +115,7 @@ def _environment() -> Any:
     environment.filters.update(
         number=number, percent=percent, clip=_clip, shown=_shown, gained=_gained, breakable=_breakable, ticked=_ticked
     )
-    environment.globals.update(span=span)
+    environment.globals.update(span=span, line_width=marks.WIDTH)
     return environment
 
 

@@ -10,14 +10,17 @@ import polars as pl
 
 from mlspec import families
 from mlspec.runtime import fitting, pickled
+from mlspec.runtime.hyperparameters import settled
 from mlspec.runtime.labels import target
 
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping[str, Any]) -> dict[str, Any]:
     """Write `model` (joblib): a scikit-learn pipeline of the steps "features" and "model" that takes raw rows.
 
-    A classifier's `classes_` are the labels as text, sorted; `predict_proba` has its columns in that order.
+    A classifier's `classes_` are the labels as text, sorted; `predict_proba` has its columns in that order. What a search
+    has chosen (`chosen`) is laid over the model's parameters.
     """
+    params = settled(inputs, params)
     task = params["task"]
     family = families.load(params["model"], task["kind"])
     featurizer = pickled.read(inputs["transformer"])

@@ -35,7 +35,7 @@ class About(Section):
     )
     problem: Text | None = Field(None, description="The problem that is solved, in a sentence or two.")
     owner: Text | None = Field(None, description="Who answers for it.")
-    stakeholders: Annotated[tuple[Stakeholder, ...], KEPT] = Field((), description="Who it matters to.")
+    stakeholders: tuple[Stakeholder, ...] = Field((), description="Who it matters to, and whose yes `mlspec plan` asks for.")
     risks: Annotated[tuple[Risk, ...], KEPT] = Field((), description="What may go wrong.")
     timeline: Annotated[Timeline | None, KEPT] = Field(None, description="When what is done.")
     feasibility: Annotated[Feasibility | None, KEPT] = Field(None, description="Whether it can be done.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlspec import metrics
 from mlspec.diagnostic import Change, Finding, Fix, Route, Severity
+from mlspec.fan_out import MARK
 from mlspec.spelling import Guess, close, guess
 
 if TYPE_CHECKING:
@@ -358,6 +359,7 @@ def _named_columns(project: Project) -> Iterator[Named]:
     """Yield the columns that the spec names outside of `data.columns`."""
     named: list[tuple[Route, str | None]] = [
         (("task", "target"), project.task.target if project.task else None),
+        (("for_each", "column"), project.for_each.column if project.for_each else None),
         (("splits", "group_by"), project.splits.group_by),
         (("splits", "time"), project.splits.time),
     ]
@@ -419,7 +421,50 @@ def _in_condition(route: Route, text: str) -> Iterator[Named]:
         yield route, name, before if alone else "", after if alone else ""
 
 
-@reads("data", "splits", "evaluation", "task", "features", "requirements", "monitoring")
+@reads("pipeline", "training")
+def folds_fanned_out(project: Project) -> Iterator[Finding]:
+    """Folds become steps where there are folds."""
+    if "folds" in project.pipeline.fan_out and not project.training.cross_validation:
+        route: Route = ("pipeline", "fan_out", project.pipeline.fan_out.index("folds"))
+        related = (("cross-validation is off here", ("training", "cross_validation")),)
+        help_text = "leave it out, or write `training: {cross_validation: 5}`"
+        yield Finding("contradiction", "there are no folds", route, help=help_text, related=related)
+
+
+@reads("for_each", "data")
+def items(project: Project) -> Iterator[Finding]:
+    """Items are listed once, have names of their own, and are values of their column."""
+    from mlspec import fan_out
+
+    wanted = project.for_each
+    if wanted is None or wanted.values is None:
+        return
+    found = fan_out.items(wanted.values, fan_out.VALUES)
+    yield from fan_out.collisions(found)
+    column = project.data.columns.get(wanted.column) if project.data else None
+    if column is not None and column.values is not None:
+        known = [fan_out.written(value) for value in column.values]
+        for item in found:
+            if item.text not in known:
+                yield _unknown(f"value of `{wanted.column}`", item.text, known, item.route, "unknown-value")
+
+
+@reads("for_each", "task", "data", "model")
+def items_of_what(project: Project) -> Iterator[Finding]:
+    """What is made for each item is a model, and the target is no item."""
+    wanted = project.for_each
+    if wanted is None:
+        return
+    if project.model is None and project.task is None and project.data is None:
+        message = "there is no model to make for each item"
+        yield Finding("contradiction", message, ("for_each",), help="`steps` of your own run once; leave it out", on="key")
+    elif project.task is not None and project.task.target == wanted.column:
+        related = (("the target is named here", ("task", "target")),)
+        message = "each model would have rows of one target only"
+        yield Finding("contradiction", message, ("for_each", "column"), help="name another column", related=related)
+
+
+@reads("data", "splits", "evaluation", "task", "features", "requirements", "monitoring", "for_each")
 def named_columns(project: Project) -> Iterator[Finding]:
     """A column that is named somewhere is one that the sources name, or at least not all but one that is declared.
 
@@ -463,11 +508,15 @@ def implied() -> Mapping[str, Op]:
         "validate": ops.VALIDATE,
         "check_data": ops.GATE,
         "split": ops.SPLIT,
+        "suggest": ops.SUGGEST,
+        "trial": ops.TRIAL,
+        "choose": ops.CHOOSE,
         "featurize": ops.FEATURIZE,
         "train": ops.TRAIN,
         "featurize_baseline": ops.FEATURIZE,
         "train_baseline": ops.TRAIN,
         "cross_validate": ops.CROSS_VALIDATE,
+        "fold": ops.FOLD,
         "evaluate": ops.EVALUATE,
         "evaluate_baseline": ops.EVALUATE,
         "decide": ops.DECIDE,
@@ -480,25 +529,63 @@ def implied() -> Mapping[str, Op]:
 
 
 def _implied(project: Project) -> dict[str, set[str]] | None:
-    """Return the outputs of the steps that a spec implies, by step; None where a section is missing that says so."""
+    """Return the outputs of the steps that a spec implies, by step; None where a section is missing, or a file, that says so."""
     sections = (project.task, project.data, project.model)
     if any(one is None for one in sections):
         return {} if all(one is None for one in sections) else None
+    if project.for_each and project.for_each.values is None:
+        return None
+    made = dict(_of_one_model(project))
+    return made if project.for_each is None else _of_items(made, project.for_each.values)
+
+
+def _of_one_model(project: Project) -> Iterator[tuple[str, set[str]]]:
+    """Yield the steps that a model implies, with their outputs."""
+    from mlspec import fan_out
+
+    training, tuning = project.training, project.training.tuning
     left_out = {
+        "suggest": tuning is None,
+        "trial": tuning is None,
+        "choose": tuning is None,
         "featurize_baseline": project.baseline is None or project.baseline.kind == "sklearn.dummy",
-        "cross_validate": not project.training.cross_validation,
+        "cross_validate": not training.cross_validation,
+        "fold": not training.cross_validation or "folds" not in project.pipeline.fan_out,
         "explain": project.evaluation.explain != "permutation",
     }
-    return {name: {port.name for port in op.outputs} for name, op in implied().items() if not left_out.get(name)}
+    many = {"fold": fan_out.numbered("fold", training.cross_validation or 0)}
+    if tuning is not None:
+        many["trial"] = fan_out.numbered("trial", tuning.count)
+        many["suggest"] = fan_out.suggestions(fan_out.rounds(tuning.method, tuning.count, tuning.together))
+    for name, op in implied().items():
+        if not left_out.get(name):
+            given = {port.name for port in op.outputs} or OPEN[name]
+            yield from ((one, given) for one in many.get(name, [name]))
 
 
-@reads("steps", "task", "data", "model", "baseline", "training", "evaluation")
+def _of_items(made: Mapping[str, set[str]], values: Iterable[Any] | None) -> dict[str, set[str]]:
+    """Return the steps under the names that they have for each item, with those for all."""
+    from mlspec import fan_out
+
+    found = {name: made[name] for name in ("ingest", "validate", "check_data")}
+    for item in fan_out.items(values or (), fan_out.VALUES):
+        found[item.step("pick")] = {"data", "profile"}
+        found |= {item.step(name): given for name, given in made.items() if name not in ("ingest", "validate", "check_data")}
+    return found | {"summary": {"summary", "page"}}
+
+
+OPEN = {"suggest": {"trials"}, "choose": {"chosen"}}
+"""What steps give whose op does not say it."""
+
+
+@reads("steps", "task", "data", "model", "baseline", "training", "evaluation", "pipeline", "for_each")
 def own_steps(project: Project) -> Iterator[Finding]:
     """The user's steps refer to steps that there are, and to outputs that these have."""
     given = _implied(project) if project.steps else None
     if given is None:
         return
     gives = given | {name: set(step.gives) for name, step in project.steps.items()}
+    families = {name.partition(MARK)[0] for name in gives if MARK in name}
     for name, step in project.steps.items():
         for port, text in step.inputs.items():
             yield from _taken(text, gives, ("steps", name, "inputs", port), project.steps)
@@ -506,7 +593,7 @@ def own_steps(project: Project) -> Iterator[Finding]:
             route: Route = ("steps", name, "after", index)
             if other == name:
                 yield Finding("contradiction", "a step cannot wait for itself", ("steps", name, "after"), help="remove it")
-            elif other not in gives:
+            elif other not in gives and other not in families:
                 yield _unknown("step", other, gives, route, "unknown-step")
 
 

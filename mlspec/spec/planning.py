@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from mlspec.fields import Guide
+from mlspec.fields import Guide, Later
 from mlspec.kinds import Section
 from mlspec.quantity import Duration
 from mlspec.spec.text import Count, NotNegative, Number, Text
@@ -45,7 +45,7 @@ class Stakeholder(Section):
     approves: tuple[Literal["requirements", "data", "model", "production", "retraining"], ...] = Field(
         (), description="What needs their yes."
     )
-    reports: Cadence | None = Field(None, description="How often they get a report.")
+    reports: Annotated[Cadence | None, Later("no report is sent")] = Field(None, description="How often they get a report.")
 
 
 class Risk(Section):

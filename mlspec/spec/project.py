@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mlspec.spec.data import Data
     from mlspec.spec.deployment import Deployment
     from mlspec.spec.evaluation import Evaluation
+    from mlspec.spec.for_each import ForEach
     from mlspec.spec.hardware import Hardware
     from mlspec.spec.monitoring import Monitoring
     from mlspec.spec.requirements import Requirements
@@ -51,6 +52,7 @@ else:
     Deployment, Hardware = part("mlspec.spec.deployment:Deployment"), part("mlspec.spec.hardware:Hardware")
     Monitoring, Retraining = part("mlspec.spec.monitoring:Monitoring"), part("mlspec.spec.retraining:Retraining")
     Feedback, Schedule = part("mlspec.spec.retraining:Feedback"), part("mlspec.spec.schedule:Schedule")
+    ForEach = part("mlspec.spec.for_each:ForEach")
     Step = Annotated[
         Any,
         Among(
@@ -90,6 +92,7 @@ class Project(Section):
     data: Data | None = Field(
         None, description="Where the data comes from, and what must hold of it. Required, unless there are only `steps`."
     )
+    for_each: ForEach | None = Field(None, description="What gets a model of its own each, such as machines or sites.")
     splits: Splits = Field(
         default_factory=untouched("mlspec.spec.splits:Splits"), description="How rows are dealt to train, dev and test."
     )

@@ -56,6 +56,9 @@ class Schedule(Section):
     granularity: Literal["step", "stage", "single"] = Field(
         "step", description="What is one step of the orchestrator: each step, each stage of the lifecycle, or everything."
     )
+    fan_out: Annotated[tuple[Literal["folds"], ...], Many()] = Field(
+        (), description="What becomes steps of their own: worth it where one takes longer than to start a step."
+    )
     image: Text | None = Field(None, description="The container image of the steps; without it the project's name.")
     notify: tuple[Alert, ...] = Field(
         (), description="Who is told how a run ended: a failure is a warning, a success is an info (see `severity`)."

@@ -24,9 +24,7 @@ class Training(Section):
         Field(5, description="Folds of the training rows that show how much a score moves; null for none.")
     )
     seed: Seed = Field(7, description="What chance in training depends on.")
-    tuning: Annotated[Tuning | None, Later("the parameters of `model.params` are used as they are")] = Field(
-        None, description="The search for hyperparameters."
-    )
+    tuning: Tuning | None = Field(None, description="The search for hyperparameters; each trial is a step of its own.")
     early_stopping: Annotated[EarlyStopping | None, Later("the model family's own setting counts")] = Field(
         None, description="When to stop early."
     )

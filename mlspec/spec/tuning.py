@@ -7,10 +7,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mlspec.fields import Frozen, Guide, fault
+from mlspec.fields import Frozen, Guide, Later, fault
 from mlspec.kinds import Section
 from mlspec.quantity import Duration
-from mlspec.spec.text import Count, Flag, Label, NotNegative, Number, Text
+from mlspec.spec.text import Count, Flag, Label, NotNegative, Number, Period, Text
 
 
 class Range(Section):
@@ -38,14 +38,37 @@ class Range(Section):
 class Tuning(Section):
     """The search for good hyperparameters."""
 
-    method: Annotated[Literal["grid", "random", "bayesian", "population"], Guide("Hyperparameter Tuning Methods")] = Field(
-        "bayesian", description="How the next trial is chosen."
-    )
+    method: Annotated[
+        Literal["grid", "random", "bayesian", "population"],
+        Later("trials are drawn at random", only=("population",)),
+        Guide("Hyperparameter Tuning Methods"),
+    ] = Field("bayesian", description="How the next trial is chosen.")
     space: Annotated[Mapping[Text, Range], Frozen(), Field(min_length=1)] = Field(description="What is searched, by parameter.")
     trials: Count = Field(30, description="How many are tried.")
-    timeout: Duration | None = Field(None, description="When the search stops in any case.")
+    timeout: Period | None = Field(
+        None,
+        description="When the search stops in any case: each trial gets its share, and one that takes longer is left out.",
+    )
     metric: Text | None = Field(None, description="What is improved; without it the primary metric.")
-    parallel: Count = Field(1, description="Trials at the same time.")
+    parallel: Count | None = Field(
+        None,
+        description="Trials at the same time; without it one for `bayesian`, which learns from earlier ones, and no limit for"
+        " the others.",
+    )
+
+    @property
+    def count(self) -> int:
+        """How many trials there are: where all combinations are fewer than `trials`, each is tried once."""
+        from mlspec.runtime.hyperparameters import combinations
+
+        if self.method == "bayesian":
+            return self.trials
+        return combinations({name: one.model_dump(mode="json") for name, one in self.space.items()}, self.trials)
+
+    @property
+    def together(self) -> int:
+        """How many trials run at the same time."""
+        return self.parallel or (1 if self.method == "bayesian" else self.trials)
 
 
 class EarlyStopping(Section):

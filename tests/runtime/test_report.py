@@ -458,7 +458,7 @@ def test_reduction_keeps_what_reaches_what(drawn: tuple[list[dict[str, str]], li
             found |= more
         return found
 
-    kept = graph._reduced(nodes, edges)
+    kept = graph.reduced(nodes, edges)
     assert reach(kept) == reach(edges)
     assert all(reach([one for one in kept if one != edge]) != reach(edges) for edge in kept)
 

@@ -6,7 +6,6 @@ import html
 import io
 import re
 import threading
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+
+from mlspec.runtime.figure.words import columns, shorten
 
 INK, MUTED, RULE = "#14171c", "#5a6472", "#d9dee5"
 BLUE, ORANGE, GREEN, PURPLE, BROWN, GREY = "#0b62b5", "#c25a00", "#00785a", "#8a3f86", "#7a5c00", "#77808c"
@@ -65,22 +66,6 @@ class Drawing:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     wide: bool = False
-
-
-def shorten(text: str, width: int) -> str:
-    """Cut a text to a width in columns; East Asian wide characters and emoji take two."""
-    text = " ".join(text.split())
-    taken = 0
-    for place, character in enumerate(text):
-        taken += columns(character)
-        if taken > width:
-            return text[: max(place - 1, 1)] + "…"
-    return text
-
-
-def columns(text: str) -> int:
-    """Return how many columns a text takes."""
-    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 0 if unicodedata.combining(one) else 1 for one in text)
 
 
 class Labels:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from mlspec.runtime.figure.canvas import columns, shorten
+from mlspec.runtime.figure.words import columns, shorten
 
 BOX, GAP, TALL, DROP = 212, 22, 66, 40
 """Width of a step and of the space beside it, height of a step and of the space under it, in pixels."""
 _LANE = 26
+_HEAD = 30  # above the first row of a band, for its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,47 +30,97 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """The rows of one stage, from `y` on, with a strip above them for its name."""
+
+    stage: str
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
-    """Boxes and the SVG paths of the arrows between them, inside `width` by `height`."""
+    """Boxes and the SVG paths of the arrows between them, inside `width` by `height`, and the bands of the stages."""
 
     boxes: tuple[Box, ...]
     arrows: tuple[str, ...]
     width: float
     height: float
     hidden: int
+    bands: tuple[Band, ...] = ()
 
 
-def layout(steps: Sequence[Mapping[str, Any]], edges: Sequence[Sequence[str]]) -> Graph:
+def layout(steps: Sequence[Mapping[str, Any]], edges: Sequence[Sequence[str]], stages: Sequence[str] = ()) -> Graph:
     """Place steps (`id`, `op`, `stage`, `summary`) under the steps they wait for.
 
     An arrow that follows from others is left out (transitive reduction) and counted in `hidden`; a long arrow gets a lane of
-    its own through the layers it crosses, so that none runs through a box.
+    its own through the layers it crosses, so that none runs through a box. With `stages`, the steps of a stage stand in rows of
+    their own, a band, in that order; there are no bands where a step of one waits for a step of a later one.
     """
     by_id = {str(step["id"]): step for step in steps}
-    known = sorted({(a, b) for a, b in edges if a in by_id and b in by_id and a != b}, key=lambda edge: _order(edge, by_id))
+    places = {name: place for place, name in enumerate(by_id)}
+    known = sorted(
+        {(a, b) for a, b in edges if a in by_id and b in by_id and a != b}, key=lambda edge: (places[edge[0]], places[edge[1]])
+    )
     layer = _layers(list(by_id), known)
-    shown = _reduced(sorted(by_id, key=layer.__getitem__), known)
+    stage_of = {name: str(step.get("stage") or "") for name, step in by_id.items()}
+    starts = _into_bands(layer, known, stage_of, stages)
+    shown = reduced(sorted(by_id, key=layer.__getitem__), known)
     rows, chains = _with_lanes(list(by_id), shown, layer)
     _settle(rows, chains)
     widths = [sum(_width(node, by_id) for node in row) + GAP * (len(row) - 1) for row in rows]
     whole = max(widths, default=0)
     place: dict[str, tuple[float, float]] = {}
-    for down, (row, wide) in enumerate(zip(rows, widths, strict=True)):
+    tops, height = _tops(len(rows), starts)
+    for top, row, wide in zip(tops, rows, widths, strict=True):
         x = (whole - wide) / 2
         for node in row:
-            place[node] = (x, down * (TALL + DROP))
+            place[node] = (x, top)
             x += _width(node, by_id) + GAP
     boxes = tuple(_box(by_id[node], *place[node]) for node in by_id)
     arrows = tuple(_arrow([(*place[node], _width(node, by_id), node in by_id) for node in chain]) for chain in chains)
-    return Graph(boxes, arrows, whole, max(len(rows) * (TALL + DROP) - DROP, 0), len(known) - len(shown))
+    return Graph(boxes, arrows, whole, height, len(known) - len(shown), _bands(starts, tops))
 
 
-def _order(edge: tuple[str, str], by_id: Mapping[str, Any]) -> tuple[int, int]:
-    places = {name: place for place, name in enumerate(by_id)}
-    return places[edge[0]], places[edge[1]]
+def _into_bands(
+    layer: dict[str, int], edges: Sequence[tuple[str, str]], stage_of: Mapping[str, str], stages: Sequence[str]
+) -> dict[str, int]:
+    """Move layers down so that each stage has its own; return the layer at which each begins, nothing where that cannot be."""
+    rank = {stage: place for place, stage in enumerate(stages)}
+    if not set(stage_of.values()) <= rank.keys() or any(rank[stage_of[a]] > rank[stage_of[b]] for a, b in edges):
+        return {}
+    starts, first = {}, 0
+    for stage in stages:
+        mine = [node for node in layer if stage_of[node] == stage]
+        if mine:
+            depth = _layers(mine, [(a, b) for a, b in edges if stage_of[a] == stage_of[b] == stage])
+            layer.update({node: first + depth[node] for node in mine})
+            starts[stage] = first
+            first += max(depth.values()) + 1
+    return starts
 
 
-def _reduced(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+def _tops(rows: int, starts: Mapping[str, int]) -> tuple[list[float], float]:
+    """Return where each row begins, and where the last one ends."""
+    tops, at = [], 0.0
+    for row in range(rows):
+        at += _HEAD if row in starts.values() else 0
+        tops.append(at)
+        at += TALL + DROP
+    return tops, max(at - DROP, 0.0)
+
+
+def _bands(starts: Mapping[str, int], tops: Sequence[float]) -> tuple[Band, ...]:
+    if not starts:
+        return ()
+    ends = [*list(starts.values())[1:], len(tops)]
+    return tuple(
+        Band(stage, tops[start] - _HEAD, tops[end - 1] + TALL - tops[start] + _HEAD)
+        for (stage, start), end in zip(starts.items(), ends, strict=True)
+    )
+
+
+def reduced(nodes: Sequence[str], edges: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Drop an edge a -> c where a reaches c by way of another; `nodes` are in an order in which they can run."""
     after: dict[str, set[str]] = {node: set() for node in nodes}
     reach: dict[str, set[str]] = {}

@@ -32,9 +32,12 @@ def target_of(text: str) -> tuple[str, float] | None:
     return found[1], float(found[2]) / (100 if found[3] else 1)
 
 
-def line(marks: Sequence[Mark], target: tuple[str, float] | None = None) -> Line | None:
-    """Place marks and a target on one scale with a little room at both ends; None where there is nothing to place."""
-    numbers = [one for mark in marks for one in mark if one is not None] + ([target[1]] if target else [])
+def line(marks: Sequence[Mark], target: tuple[str, float] | None = None, beside: Sequence[Mark] = ()) -> Line | None:
+    """Place marks and a target on one scale with a little room at both ends; None where there is nothing to place.
+
+    `beside` are marks of other lines that have the same scale.
+    """
+    numbers = [one for mark in (*marks, *beside) for one in mark if one is not None] + ([target[1]] if target else [])
     if not marks or not numbers:
         return None
     low, high = min(numbers), max(numbers)
