@@ -1,132 +1,103 @@
-"""Kubeflow Pipelines: typed components, the pipeline that wires them, and its compiled form, written without kfp."""
+"""Kubeflow Pipelines: typed components, the pipeline that wires them, and its compiled forms, written without kfp."""
 
 from __future__ import annotations
 
-import ast
-import builtins
-import json
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
-from mlspec import render
+from mlspec import ops, render, trace
 from mlspec.bundle import Bundle, lock
-from mlspec.diagnostic import Finding, Severity, dotted
-from mlspec.ir import Artifact, Pipeline, Step
+from mlspec.diagnostic import Finding, Severity
+from mlspec.ir import Pipeline, Ref, Secret, Step
+
+from ._kubeflow import asking, compiled, limits
+from ._kubeflow.naming import LOOK, Task, Tasks, tasks
+from ._kubeflow.text import PACKED, cron, description
 
 NAME = "kfp"
 TITLE = "Kubeflow Pipelines"
-REQUIRES = ("kfp",)
+REQUIRES = ("kfp", "kfp.kubernetes")
 REALISES = {
     "steps": "one lightweight component (`@dsl.component`) a step, with typed `Input[…]` and `Output[…]`; its body calls "
-    "`mlspec.runtime`. The image is yours: `PIPELINE_IMAGE` when you compile",
+    "`mlspec.runtime`, and installs nothing when a pod starts",
     "parameters": "parameters of the pipeline (`STRING`). A step's own params are literals in `params.py`; they travel as JSON "
-    "text, because KFP turns integers inside lists and dicts into floats",
+    "text, because KFP turns integers inside lists and dicts into floats, and packed (bz2) where they are longer than 32 KiB",
     "artifacts": "`Dataset`, `Model`, `Metrics`, `HTML` and plain `Artifact`; a step's facts are the artifact's metadata",
     "metrics": "scalar metrics with `log_metric`; for a classifier a `ClassificationMetrics` with ROC curve and confusion "
     "matrix; the verdicts as `Markdown`; the report as `HTML`",
     "gate": "a task that fails. What takes its output does not start, the report does, and the run has failed. A `dsl.If` on NaN "
     "would run neither branch and succeed",
-    "retries": "`set_retry`, 5 s, doubling, at most 300 s; never for a gate",
-    "timeout": "mlspec's runtime: the work runs in a child process that is killed when the time is up; then retries apply",
-    "caching": "KFP's own cache. It knows an artifact by its address, not its bytes; so `ingest`, `register` and your own steps "
-    "are never cached, and what follows a step that ran again runs again",
-    "resources": "`set_cpu_*`, `set_memory_*` (request and limit are the same), `set_accelerator_type` and "
-    "`set_accelerator_limit(1)`",
-    "schedule": "the README's `kfp recurring-run create` with the cron expression in KFP's six fields (seconds first), in UTC",
+    "branches": "pods run side by side as soon as what they need is there",
+    "fan_out": "one component for a family of steps, called in a loop over `params.py`",
+    "retries": "`set_retry`, 5 s, doubling, at most 300 s; never for a gate or an approval",
+    "timeout": "mlspec's runtime: the work runs in a child process that is killed when the time is up; then retries apply. A "
+    "container of yours: `kubernetes.set_timeout`, the deadline of its pod",
+    "caching": "KFP's own cache, told what it does not see: a task `look` before `ingest` hands it a digest of the sources, of "
+    "the image's libraries and of mlspec, and steps that call your code take a digest of `src/`. So data that are read anew and "
+    "are unchanged cost one short task, and a change in `monitoring` runs `report` and `package` again, no training",
+    "max_age": "`look` also hands over which span of that length it is: no result is used that is older, and every result is "
+    "made anew when a span ends",
+    "resources": "`set_cpu_*`, `set_memory_*` (request and limit are the same)",
+    "accelerators": "`set_accelerator_type` and `set_accelerator_limit`; `cluster.py` says which resource of a node a kind is",
+    "placement": "`kubernetes.add_node_selector`; for spot machines a toleration and a preference for their label "
+    "(`cluster.py`: Google's, unless you say otherwise)",
+    "schedule": "`python deploy.py schedule`: one recurring run with the cron expression in KFP's six fields (seconds first), "
+    "`max_concurrency` 1, no catching up",
+    "secrets": "`kubernetes.use_secret_as_env`: `${secret:name/key}` is a key of a Kubernetes secret, `${env:NAME}` the key NAME "
+    "of one secret that stands for the environment (`cluster.py`)",
+    "environment": "`set_env_variable`",
+    "image": "`pipeline.image`, or `PIPELINE_IMAGE` when you compile; the Dockerfile puts mlspec, the lock and `src/` into it",
+    "containers": "`@dsl.container_component`: image and command as they are, paths filled in by KFP",
+    "approval": "a task that waits for an answer in `approvals_root`, never cached and never tried again",
+    "exit": "`dsl.ExitHandler` around all steps, with `PipelineTaskFinalStatus`",
+    "granularity": "fused steps are a component like any other",
+    "logging": "what a task prints is its pod's log, shown with the task; a failure names the lines of the spec (`MLSPEC_TRACE`)",
     "user_code": "`src/`, copied into the image and put on `PYTHONPATH`; steps of your own are components like the others",
-    "local_run": "`run.py`: `pipeline.yaml` on `kfp.local`, one process a task, no container and no cluster. Branches run one "
-    "after the other",
-    "verified": "`kfp.local` 2.17 runs the gallery, failing gates, retries and time limits; `pipeline.yaml` is compared with "
-    "what kfp's compiler makes of `pipeline.py`, and its references are checked. No cluster was there: the image, the cache, "
-    "the schedule and limits of cpu and memory were never run",
+    "local_run": "`run.py`: `pipeline.yaml` on `kfp.local`, one process a task, with its cache. Branches run one after the "
+    "other; steps in a container run by docker or podman",
+    "verified": "`kfp.local` 2.17 runs the gallery, failing gates, retries, time limits, families, exit steps, approvals and the "
+    "cache; all documents are compared with what kfp's and kfp-kubernetes' compilers make of `pipeline.py`, and their references "
+    "are checked; `deploy.py` talks to a stub of KFP's API through the real client",
 }
 """How each notion of a pipeline is realised (`mlspec.backend.NOTIONS`)."""
 
-SDK = "2.17.0"  # what `requirements/kfp.txt` locks, and what pipeline.yaml says it was compiled by
-
-TYPES = {
-    Artifact.TABLE: "Dataset",
-    Artifact.REPORT: "Artifact",
-    Artifact.METRICS: "Metrics",
-    Artifact.TRANSFORMER: "Artifact",
-    Artifact.MODEL: "Model",
-    Artifact.HTML: "HTML",
-    Artifact.PACKAGE: "Model",
-    Artifact.FILE: "Artifact",
+LACKS = {
+    "verified": "no cluster was there: the image, its cache, secrets, volumes, spot machines, the schedule and limits "
+    "of cpu and memory were never run, and nothing was run on Vertex AI",
+    "caching": "KFP knows an artifact by its address: what follows a step that ran again runs again, even where that made the "
+    "same. The image's name counts too: a tag for each commit makes everything anew, a tag for what is in it does not",
+    "max_age": "the span is counted by the clock, so a result may be made anew earlier than it must; a container of yours that "
+    "nothing comes before is never cached where the spec sets an age",
+    "schedule": "a time zone of its own: KFP keeps UTC, or one zone for a whole installation",
+    "exit": "KFP says that something failed and not what: the message names no step. Several exit steps are one task. Where it "
+    "fails, KFP counts the run as failed",
+    "approval": "a form for the answer: KFP has none, so who may write to `approvals_root` may answer, and a pod waits meanwhile",
+    "timeout": "of a container of yours, less than a second; the time that its pod waits for its image counts",
+    "distribution": "a Dask or Ray cluster: pods run side by side by themselves, and `pipeline.parallelism` is not used",
+    "triggers": "runs that an event starts: KFP has none. `python deploy.py run` is what your alert can call",
+    "containers": "on Vertex AI and elsewhere alike: `{{$` in a command, which KFP would fill in",
 }
-"""What an artifact is in KFP's own types, which decide how its interface shows it."""
+"""What is not realised, and why."""
 
-NEVER_CACHED = ("ingest", "register", "python")
-"""Ops that read or change something outside their inputs: KFP would answer them from its cache, which sees inputs only."""
-
+SDK = compiled.SDK
 UTC = frozenset({"UTC", "Etc/UTC", "Etc/Zulu", "Zulu", "GMT", "Etc/GMT"})
-
-_MODULE_NAMES = frozenset(dir(builtins)) | {"compiler", "dsl", "json", "kfp", "os", "params", "pipeline", "text"}
-_BODY_NAMES = frozenset(dir(builtins)) | {
-    *(
-        "artifact",
-        "decided",
-        "drawn",
-        "facts",
-        "file",
-        "json",
-        "name",
-        "one",
-        "params",
-        "roc",
-        "rows",
-        "runtime",
-        "shown",
-        "value",
-    ),
-    *("plots", "summary"),
-}
 _FIXED = ("run.py", "Dockerfile", ".dockerignore", "wheels/README.md")
-_COMMAND = (
-    "program_path=$(mktemp -d)\n\n"
-    'printf "%s" "$0" > "$program_path/ephemeral_component.py"\n'
-    "_KFP_RUNTIME=true python3 -m kfp.dsl.executor_main                         --component_module_path"
-    '                         "$program_path/ephemeral_component.py"                         "$@"\n'
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A step with the names it has in KFP: function and variable in pipeline.py, task in pipeline.yaml, port -> argument."""
-
-    step: Step
-    function: str
-    variable: str
-    task: str
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
-    shows: Mapping[str, str]  # artifacts beyond the step's ports, for KFP's interface: argument -> type
-    bindings: Mapping[str, str]  # name in params -> argument
-
-    @property
-    def artifacts_in(self) -> dict[str, str]:
-        """Argument -> KFP type, for the inputs that are given."""
-        types = {port.name: TYPES[port.artifact] for port in self.step.input_ports}
-        return {argument: types[port] for port, argument in self.inputs.items()}
-
-    @property
-    def artifacts_out(self) -> dict[str, str]:
-        types = {port.name: TYPES[port.artifact] for port in self.step.output_ports}
-        return {argument: types[port] for port, argument in self.outputs.items()} | dict(self.shows)
+_ROUTES = 6  # so many routes a docstring names; trace.json has all
 
 
 def emit(pipeline: Pipeline) -> Bundle:
-    """Write the project: `pipeline.py`, its `params.py`, the `pipeline.yaml` they compile to, `run.py`, image, README, code."""
-    tasks = _tasks(pipeline)
-    context = _context(pipeline, tasks)
+    """Write the project: `pipeline.py` with `params.py` and `cluster.py`, the documents they compile to, scripts, image, code."""
+    named = tasks(pipeline)
+    context = _context(pipeline, named)
     source = render.render("kubeflow/pipeline.py.j2", **context)
     bundle = Bundle()
     bundle.add("pipeline.py", source)
-    bundle.add("params.py", render.render("kubeflow/params.py.j2", **context))
-    bundle.add("pipeline.yaml", _HEADER + render.yaml(_sorted(compiled(pipeline, tasks, source))))
-    bundle.add("trace.json", render.json(_trace(pipeline, tasks)))
+    for path in ("params.py", "cluster.py", "deploy.py"):
+        bundle.add(path, render.render(f"kubeflow/{path}.j2", **context))
+    spec, platform = compiled.documents(pipeline, named, source)
+    for path, text in documents(pipeline, spec, platform).items():
+        bundle.add(path, text)
+    bundle.add("trace.json", render.json(trace.document(pipeline, NAME, more=_more(pipeline, named))))
     bundle.add("README.md", render.render("kubeflow/README.md.j2", **context))
     for path in _FIXED:
         bundle.add(path, render.render(f"kubeflow/{path}.j2"))
@@ -137,9 +108,25 @@ def emit(pipeline: Pipeline) -> Bundle:
     return bundle
 
 
+def documents(pipeline: Pipeline, spec: compiled.Document, platform: compiled.Document) -> dict[str, str]:
+    """Return the compiled pipeline in its forms: for KFP, for Kubernetes itself, and for Vertex AI where that is another."""
+    written = render.yaml(spec)
+    also = f"---\n{render.yaml(platform)}" if platform else ""
+    told = {"pipeline.yaml": f"{_HEADER}{written}{also}", "kubernetes.yaml": _manifest(pipeline, spec, platform, written)}
+    return told | ({"pipeline.vertex.yaml": f"{_HEADER_VERTEX}{written}"} if platform else {})
+
+
 def lacks(pipeline: Pipeline) -> Iterator[Finding]:
-    """Yield what Kubeflow Pipelines cannot honour: a schedule in a time zone of its own."""
-    if pipeline.schedule and pipeline.schedule.timezone not in UTC:
+    """Yield what Kubeflow Pipelines cannot honour of this pipeline, and what a cluster would refuse of it."""
+    yield from _missing(pipeline)
+    named = tasks(pipeline)
+    source = render.render("kubeflow/pipeline.py.j2", **_context(pipeline, named))
+    spec, _ = compiled.documents(pipeline, named, source)
+    yield from limits.findings(pipeline, named, spec)
+
+
+def _missing(pipeline: Pipeline) -> Iterator[Finding]:
+    if _shifted(pipeline) and pipeline.schedule:
         yield Finding(
             "schedule-time-zone",
             f"a recurring run of Kubeflow Pipelines keeps UTC, not {pipeline.schedule.timezone}",
@@ -147,309 +134,272 @@ def lacks(pipeline: Pipeline) -> Iterator[Finding]:
             Severity.WARNING,
             help="write it in UTC, or set CRON_SCHEDULE_TIMEZONE of ml-pipeline-scheduledworkflow for the whole installation",
         )
+    if pipeline.distribution and pipeline.distribution.engine in ("dask", "ray"):
+        yield Finding(
+            "no-cluster-of-workers",
+            f"Kubeflow Pipelines runs each step in a pod of its own; no {pipeline.distribution.engine} cluster is used",
+            ("pipeline", "parallelism"),
+            Severity.WARNING,
+            help="leave pipeline.parallelism out: steps that do not need each other run side by side",
+        )
+    for trigger in pipeline.triggers:
+        yield Finding(
+            "no-triggers",
+            f"nothing in Kubeflow Pipelines starts a run at {trigger.event}",
+            trigger.route,
+            Severity.WARNING,
+            help="let the alert call `python deploy.py run`, or set a schedule",
+        )
+    if pipeline.exit:
+        message = "Kubeflow Pipelines does not say which steps failed, so a message from a cluster names none"
+        yield Finding("exit-names-no-step", message, pipeline.exit[0].routes[0], Severity.INFO, help="the run's page shows them")
+    secret = asking.environment_secret(pipeline)
+    for step in (*pipeline.steps, *pipeline.exit):
+        wanted = sorted({one.name for one in step.secrets.values() if one.store == "env"})
+        if wanted:
+            yield Finding(
+                "environment-is-a-secret",
+                f"a cluster has no environment where a run starts: {', '.join(wanted)} is read from the secret {secret}",
+                step.routes[0],
+                Severity.INFO,
+                help=f"kubectl create secret generic {secret} --from-literal={wanted[0]}=…",
+            )
 
 
-def cron(expression: str) -> str:
-    """Return a five-field cron expression as KFP reads it: six fields, seconds first, Sunday only as 0."""
-    fields = expression.split()
-    if len(fields) == 5:
-        fields[4] = ",".join(_weekdays(part) for part in fields[4].split(","))
-    return " ".join(["0", *fields])
-
-
-def _weekdays(part: str) -> str:
-    span = re.fullmatch(r"([0-7])(?:-([0-7]))?(?:/([1-9]\d*))?", part)
-    if not span or "7" not in (span[1], span[2]):
-        return part
-    first, last, step = int(span[1]), int(span[2] or span[1]), int(span[3] or 1)
-    return ",".join(str(day % 7) for day in range(first, last + 1, step))
-
-
-# -- names
-
-
-def _tasks(pipeline: Pipeline) -> tuple[Task, ...]:
-    parameters = {parameter.name for parameter in pipeline.parameters}
-    functions: dict[str, str] = {}
-    for step in pipeline.steps:
-        name = render.identifier(step.id, _MODULE_NAMES | parameters)
-        while _kebab(name) in map(_kebab, functions.values()):
-            name += "_2"
-        functions[step.id] = name
-    taken = {*_MODULE_NAMES, *parameters, *functions.values()}
-    tasks = []
-    for step in pipeline.steps:
-        variable = render.identifier(f"{functions[step.id]}_task", taken)
-        taken.add(variable)
-        tasks.append(_task(step, functions[step.id], variable))
-    return tuple(tasks)
-
-
-def _task(step: Step, function: str, variable: str) -> Task:
-    taken = set(_BODY_NAMES)
-
-    def argument(wanted: str, otherwise: str) -> str:
-        found = render.identifier(_plain(wanted if wanted not in taken else otherwise), taken)
-        taken.add(found)
-        return found
-
-    bindings = {key: argument(parameter, parameter) for key, parameter in sorted(step.bindings.items())}
-    inputs = {port.name: argument(port.name, f"{port.name}_in") for port in step.input_ports if port.name in step.inputs}
-    outputs = {port.name: argument(port.name, f"{port.name}_out") for port in step.output_ports}
-    return Task(step, function, variable, _kebab(function), inputs, outputs, _shows(step), bindings)
-
-
-def _plain(port: str) -> str:
-    """Name an argument as KFP allows it: a letter first."""
-    return re.sub(r"^[^a-z]+", "", re.sub(r"[^a-z0-9_]", "_", port.lower())) or "port"
-
-
-def _shows(step: Step) -> dict[str, str]:
-    if step.op.name == "evaluate" and (step.params.get("task") or {}).get("kind") == "classification":
-        return {"plots": "ClassificationMetrics"}
-    return {"summary": "Markdown"} if step.op.name == "decide" else {}
-
-
-def _kebab(name: str) -> str:
-    """Name a task as kfp's compiler does (`kfp.dsl.utils.maybe_rename_for_k8s`)."""
-    return re.sub("-+", "-", re.sub("[^-0-9a-z]+", "-", name)).strip("-")
+def _shifted(pipeline: Pipeline) -> bool:
+    return bool(pipeline.schedule and pipeline.schedule.timezone not in UTC)
 
 
 # -- what the templates need
 
 
-def _context(pipeline: Pipeline, tasks: tuple[Task, ...]) -> dict[str, Any]:
-    by_id = {task.step.id: task for task in tasks}
-    types = {kind for task in tasks for kind in (*task.artifacts_in.values(), *task.artifacts_out.values())}
-    types |= {"Input"} if any(task.inputs for task in tasks) else set()
-    types |= {"Output"} if any(task.artifacts_out for task in tasks) else set()
+def _context(pipeline: Pipeline, named: Tasks) -> dict[str, Any]:
+    units = list(_units(pipeline, named))
+    kinds = {kind for task in named.steps for kind in (*task.artifacts_in.values(), *task.artifacts_out.values())}
+    kinds |= {"Input"} if any(task.inputs for task in named.steps) else set()
+    kinds |= {"Output"} if any(task.artifacts_out for task in named.steps) else set()
+    kinds |= {"OutputPath"} if any(task.look for task in named.steps) else set()
+    kinds |= {"PipelineTaskFinalStatus"} if named.exit else set()
+    written: dict[str, dict[str, Any]] = {}
+    for unit in units:
+        written.setdefault(unit["task"].function, unit)
     return {
         "pipeline": pipeline,
         "slug": render.slug(pipeline.name),
-        "image": _image(pipeline),
-        "description": _description(pipeline),
-        "types": sorted(types, key=lambda name: (not name.isupper(), name)),
-        "tasks": [_task_context(task, by_id, pipeline) for task in tasks],
+        "image": compiled.image(pipeline),
+        "description": description(pipeline),
+        "types": sorted(kinds, key=lambda name: (not name.isupper(), name)),
+        "components": list(written.values()),
+        "units": units,
+        "params": _params(pipeline, named),
+        "labels": {task.step.id: task.step.label for task in named.steps if task.family and task.step.label},
+        "looked": named.looked,
+        "look": LOOK if any(task.look for task in named.steps) else None,
+        "coded": any(task.coded for task in named.steps),
+        "contained": any(task.contained for task in named.steps),
+        "families": any(task.family for task in named.steps),
+        "exit": _exit(pipeline, named),
+        "all": [*pipeline.steps, *pipeline.exit],
+        "fresh": [task.step.id for task in named.steps if not task.cached],
+        "approvals": [step.id for step in pipeline.steps if step.op is ops.APPROVE],
+        "missing": list(_missing(pipeline)),
+        "secrets": list(_secrets(pipeline)),
+        "packed": PACKED,
         "cron": cron(pipeline.schedule.cron) if pipeline.schedule else None,
-        "lacks": list(lacks(pipeline)),
+        "shifted": _shifted(pipeline),
+        "environment": asking.environment_secret(pipeline),
+        "accelerators": asking.accelerators(pipeline),
+        "spot": {"label": asking.SPOT_LABEL[0], "value": asking.SPOT_LABEL[1]},
+        "vertex": any(map(asking.asks_kubernetes, (*pipeline.steps, *pipeline.exit))),
         "sdk": SDK,
     }
 
 
-def _task_context(task: Task, by_id: Mapping[str, Task], pipeline: Pipeline) -> dict[str, Any]:
+def _secrets(pipeline: Pipeline) -> Iterator[dict[str, str]]:
+    for step in (*pipeline.steps, *pipeline.exit):
+        for secret, key, variable in asking.secrets(step):
+            name = secret or asking.environment_secret(pipeline)
+            yield {"step": step.id, "variable": str(variable), "secret": name, "key": str(key)}
+
+
+def _params(pipeline: Pipeline, named: Tasks) -> dict[str, Any]:
+    """What params.py holds: constant -> the params of a step, or of a family's steps by their ids."""
+    told: dict[str, Any] = {}
+    for task in named.steps:
+        if task.family:
+            told.setdefault(task.function, {})[task.step.id] = dict(task.step.params)
+        else:
+            told[task.function] = dict(task.step.params)
+    if named.exit:
+        told[named.exit.function] = compiled.exit_params(pipeline)
+    return told
+
+
+def _units(pipeline: Pipeline, named: Tasks) -> Iterator[dict[str, Any]]:
+    """Yield what pipeline.py calls at a time: a step, or the steps of a family that follow each other, in one loop."""
+    by_id = named.by_id
+    wired = {need for task in named.steps if task.family for need in task.step.needs}
+    at = 0
+    while at < len(named.steps):
+        first = named.steps[at]
+        end = at + 1
+        while first.family and end < len(named.steps) and named.steps[end].function == first.function:
+            end += 1
+        members = named.steps[at:end]
+        at = end
+        yield _loop(members, by_id) if first.family else _single(first, by_id, first.step.id in wired)
+
+
+def _single(task: Task, by_id: dict[str, Task], wired: bool) -> dict[str, Any]:
     step = task.step
-    sources = {
-        task.inputs[port]: (
-            by_id[step.inputs[port].step].variable,
-            by_id[step.inputs[port].step].outputs[step.inputs[port].output],
-        )
-        for port in task.inputs
+    return {
+        **_shared(task),
+        "routes": _routes([step]),
+        "wired": wired,
+        "arguments": {name: _source(by_id, step.inputs[port]) for port, name in task.inputs.items()},
+        "after": [_task(by_id[one]) for one in sorted(set(step.after))],
+        "loop": None,
     }
-    after = [by_id[one].variable for one in sorted(set(step.after))]
-    settings = {
-        "retries": _retries(step),
-        "cached": _cached(step),
-        "cpu": _cpu(step),
-        "memory": _memory(step),
-        "accelerator": step.resources.accelerator or None,
-        "after": after,
+
+
+def _loop(members: tuple[Task, ...], by_id: dict[str, Task]) -> dict[str, Any]:
+    """Wires that are the same for all stand in the call, the others in a table."""
+    first = members[0]
+    wires: dict[str, dict[str, list[str]]] = {}
+    for task in members:
+        refs = {task.inputs[port]: task.step.inputs[port] for port in task.inputs}
+        wires[task.step.id] = {name: [ref.step, by_id[ref.step].outputs[ref.output]] for name, ref in refs.items()}
+    alike = {name for name, wire in wires[first.step.id].items() if all(one[name] == wire for one in wires.values())}
+    common = {name: _source(by_id, first.step.inputs[port]) for port, name in first.inputs.items() if name in alike}
+    varying = {one: {name: wire for name, wire in told.items() if name not in alike} for one, told in wires.items()}
+    waits = {task.step.id: sorted(set(task.step.after)) for task in members}
+    return {
+        **_shared(first),
+        "routes": _routes([task.step for task in members]),
+        "wired": False,
+        "arguments": common,
+        "after": [],
+        "loop": {
+            "steps": varying if len(alike) < len(first.inputs) else list(varying),
+            "varies": len(alike) < len(first.inputs),
+            "waits": waits if any(waits.values()) else None,
+        },
     }
-    plain: dict[str, Any] = {"retries": 0, "cached": True, "cpu": None, "memory": None, "accelerator": None, "after": []}
-    used = any(step.id in (ref.step for ref in other.inputs.values()) or step.id in other.after for other in pipeline.steps)
+
+
+def _source(by_id: dict[str, Task], ref: Ref) -> dict[str, Any]:
+    return {**_task(by_id[ref.step]), "output": by_id[ref.step].outputs[ref.output]}
+
+
+def _task(task: Task) -> dict[str, Any]:
+    """How pipeline.py names a task: a variable, or for a family an entry of `tasks`."""
+    return {"variable": task.variable, "step": task.step.id}
+
+
+def _shared(task: Task) -> dict[str, Any]:
+    """What steps of one family have in common."""
+    step = task.step
     return {
         "task": task,
         "step": step,
-        "routes": ", ".join(dotted(route) for route in step.routes).replace(
-            "{{", "{ {"
-        ),  # KFP fills `{{…}}` in, even in a docstring
-        "arguments": {argument: sources[argument] for argument in sources},
-        "named": used or settings != plain,
         "metrics": [
             argument for argument, kind in task.artifacts_out.items() if kind == "Metrics" and argument in task.outputs.values()
         ],
-        "described": [argument for port, argument in task.outputs.items() if task.artifacts_out[argument] != "Metrics"],
-        **settings,
+        "described": [argument for argument in task.outputs.values() if task.artifacts_out[argument] != "Metrics"],
+        "look": compiled.look_arguments(step) if task.look else None,
+        "places": [(f"{{inputs.{port}}}", argument) for port, argument in task.inputs.items()]
+        + [(f"{{outputs.{port}}}", argument) for port, argument in task.outputs.items()],
+        **_settings(step),
+        "cached": task.cached,
     }
 
 
-def _description(pipeline: Pipeline) -> str:
-    # Without one, kfp would take the function's docstring. It repeats the text in a YAML comment, where control characters and
-    # other ends of lines than "\n" would break the file that it compiles.
-    return "\n".join(map(render.visible, (pipeline.description or pipeline.name).splitlines())) or "A pipeline written by mlspec."
-
-
-def _image(pipeline: Pipeline) -> str:
-    return f"{render.slug(pipeline.name)}:latest"
-
-
-def _cached(step: Step) -> bool:
-    return step.op.name not in NEVER_CACHED
-
-
-def _retries(step: Step) -> int:
-    """A verdict stays what it is, and KFP cannot tell it from a fault that may pass."""
-    return 0 if step.op.name == "gate" else step.retries
-
-
-def _cpu(step: Step) -> str | None:
-    return None if step.resources.cpu is None else f"{step.resources.cpu:.3f}".rstrip("0").rstrip(".")
-
-
-def _memory(step: Step) -> str | None:
-    if step.resources.memory is None:
-        return None
-    for unit, size in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
-        if step.resources.memory % size == 0:
-            return f"{step.resources.memory // size}{unit}"
-    return str(step.resources.memory)
-
-
-def _trace(pipeline: Pipeline, tasks: tuple[Task, ...]) -> dict[str, Any]:
-    """Say which part of the spec each task comes from; `run.py` also finds states and files by it."""
-    steps = {
-        task.step.id: {
-            "op": task.step.op.name,
-            "stage": task.step.stage.value,
-            "routes": [dotted(route) for route in task.step.routes],
-            "needs": list(task.step.needs),
-            "task": task.task,
-            "outputs": dict(task.outputs),
-        }
-        for task in tasks
-    }
+def _settings(step: Step) -> dict[str, Any]:
+    """What pipeline.py tells KFP and Kubernetes of a task besides its arguments."""
     return {
-        "backend": NAME,
-        "order": [task.step.id for task in tasks],
-        "parameters": [one.name for one in pipeline.parameters],
-        "steps": steps,
+        "retries": asking.retries(step),
+        "cpu": asking.cpu(step),
+        "memory": asking.memory(step),
+        "accelerator": step.resources.accelerator or None,
+        "environment": dict(sorted(step.environment.items())),
+        "secrets": {variable: _reference(one) for variable, one in sorted(step.secrets.items())},
+        "node": dict(step.resources.node),
+        "spot": step.resources.spot,
+        "seconds": asking.deadline(step),
     }
 
 
-# -- the compiled pipeline
+def _reference(one: Secret) -> str:
+    return f"env:{one.name}" if one.store == "env" else f"secret:{one.name}/{one.key}"
+
+
+def _exit(pipeline: Pipeline, named: Tasks) -> dict[str, Any] | None:
+    if named.exit is None:
+        return None
+    step = compiled.at_exit(pipeline)
+    return {
+        "task": named.exit,
+        "step": step,
+        "routes": _routes(list(pipeline.exit)),
+        "params": compiled.exit_params(pipeline),
+        "several": len(pipeline.exit) > 1,
+        "cached": False,
+        **_settings(step),
+    }
+
+
+def _routes(steps: list[Step]) -> str:
+    told = list(dict.fromkeys(route for step in steps for route in step.asked_by))
+    shown = ", ".join(told[:_ROUTES]) + (f" and {len(told) - _ROUTES} more" if len(told) > _ROUTES else "")
+    return shown.replace("{{", "{ {")  # KFP fills `{{…}}` in, even in a docstring
+
+
+def _more(pipeline: Pipeline, named: Tasks) -> dict[str, dict[str, Any]]:
+    """What run.py must know of a step: its task, the names of its artifacts, and what kfp.local does not do for it."""
+    told: dict[str, dict[str, Any]] = {}
+    for task in named.steps:
+        told[task.step.id] = {"task": task.task, "artifacts": dict(task.outputs), **_by_hand(task.step)}
+        if task.look:
+            told[task.step.id]["look"] = task.look
+        if task.step.op is ops.CONTAINER:
+            about = {"params": dict(task.step.params), "timeout": task.step.timeout, "inputs": dict(task.inputs)}
+            told[task.step.id]["container"] = about
+    for step in pipeline.exit:
+        assert named.exit is not None
+        told[step.id] = {"task": named.exit.task, "artifacts": {}, **_by_hand(step)}
+    return told
+
+
+def _by_hand(step: Step) -> dict[str, Any]:
+    references = {variable: [one.store, one.name, one.key] for variable, one in sorted(step.secrets.items())}
+    return {"secrets": references} if references else {}
+
+
+# -- the compiled pipeline in its forms
 
 _HEADER = """\
 # The pipeline as Kubeflow Pipelines runs it: the same as `python pipeline.py` compiles (a test of mlspec holds them equal).
 """
+_HEADER_VERTEX = """\
+# pipeline.yaml without its second document, which Vertex AI Pipelines does not read: see README.md for what that leaves out.
+"""
+_HEADER_KUBERNETES = """\
+# The pipeline as objects of Kubernetes, for an installation of Kubeflow Pipelines that keeps them there (kubectl apply -f).
+"""
 
 
-def text(params: Mapping[str, Any]) -> str:
-    """Write params as the text that a task takes. The emitted `text` is this function: see there why."""
-    return json.dumps(params, sort_keys=True).replace("{{", "{\\u007b")
-
-
-def compiled(pipeline: Pipeline, tasks: tuple[Task, ...], source: str) -> dict[str, Any]:
-    """Return the PipelineSpec (IR of KFP v2) that kfp's compiler makes of `pipeline.py`, whose text is `source`."""
-    functions = _functions(source)
-    by_id = {task.step.id: task for task in tasks}
-    root: dict[str, Any] = {"dag": {"tasks": {task.task: _task_spec(task, by_id) for task in tasks}}}
-    if pipeline.parameters:
-        root["inputDefinitions"] = {
-            "parameters": {
-                one.name: {"defaultValue": one.default, "isOptional": True, "parameterType": "STRING"}
-                for one in pipeline.parameters
-            }
-        }
-    return {
-        "components": {f"comp-{task.task}": _component_spec(task) for task in tasks},
-        "deploymentSpec": {
-            "executors": {
-                f"exec-{task.task}": {"container": _container(task, functions[task.function], _image(pipeline))} for task in tasks
-            }
-        },
-        "pipelineInfo": _info(pipeline),
-        "root": root,
-        "schemaVersion": "2.1.0",
-        "sdkVersion": f"kfp-{SDK}",
+def _manifest(pipeline: Pipeline, spec: compiled.Document, platform: compiled.Document, written: str) -> str:
+    """Write what kfp's compiler makes with `kubernetes_manifest_format`; `written` is the spec as YAML already."""
+    slug, about = render.slug(pipeline.name), description(pipeline)
+    kind = {"apiVersion": "pipelines.kubeflow.org/v2beta1"}
+    name = compiled.version(pipeline, spec, platform)
+    head = {**kind, "kind": "Pipeline", "metadata": {"name": slug}, "spec": {"description": about, "displayName": slug}}
+    told = {"description": about, "displayName": name, "pipelineName": slug}
+    version = {
+        **kind,
+        "kind": "PipelineVersion",
+        "metadata": {"name": name},
+        "spec": {**told, **({"platformSpec": platform} if platform else {})},
     }
-
-
-def _info(pipeline: Pipeline) -> dict[str, str]:
-    info = {"description": _description(pipeline), "name": render.slug(pipeline.name)}
-    return {**info, "displayName": pipeline.name} if pipeline.name else info
-
-
-def _functions(source: str) -> dict[str, str]:
-    """Return each component's text as kfp ships it: from ``def`` to the end, without decorators."""
-    lines = source.splitlines(keepends=True)
-    return {
-        node.name: "".join(lines[node.lineno - 1 : node.end_lineno])
-        for node in ast.parse(source).body
-        if isinstance(node, ast.FunctionDef)
-    }
-
-
-def _component_spec(task: Task) -> dict[str, Any]:
-    parameters = {name: {"parameterType": "STRING"} for name in (*task.bindings.values(), "params")}
-    spec: dict[str, Any] = {"executorLabel": f"exec-{task.task}", "inputDefinitions": {"parameters": parameters}}
-    if task.artifacts_in:
-        spec["inputDefinitions"]["artifacts"] = {name: _type(kind) for name, kind in task.artifacts_in.items()}
-    if task.artifacts_out:
-        spec["outputDefinitions"] = {"artifacts": {name: _type(kind) for name, kind in task.artifacts_out.items()}}
-    return spec
-
-
-def _type(kind: str) -> dict[str, Any]:
-    return {"artifactType": {"schemaTitle": f"system.{kind}", "schemaVersion": "0.0.1"}}
-
-
-def _container(task: Task, function: str, image: str) -> dict[str, Any]:
-    imports = "import kfp\nfrom kfp import dsl\nfrom kfp.dsl import *\nfrom typing import *"
-    container: dict[str, Any] = {
-        "args": ["--executor_input", "{{$}}", "--function_to_execute", task.function],
-        "command": ["sh", "-ec", _COMMAND, f"\n{imports}\n\n{function}\n"],
-        "image": image,
-    }
-    return {**container, "resources": resources} if (resources := _resources(task.step)) else container
-
-
-def _resources(step: Step) -> dict[str, Any]:
-    asked: dict[str, Any] = {}
-    cpu, memory, accelerator = _cpu(step), _memory(step), step.resources.accelerator
-    for bound in ("Limit", "Request"):
-        if cpu is not None:
-            asked |= {f"cpu{bound}": float(cpu), f"resourceCpu{bound}": cpu}
-        if memory is not None and step.resources.memory is not None:
-            asked |= {f"memory{bound}": step.resources.memory / 1e9, f"resourceMemory{bound}": memory}
-    if accelerator:
-        asked["accelerator"] = {"count": "1", "resourceCount": "1", "resourceType": accelerator, "type": accelerator}
-    return asked
-
-
-def _task_spec(task: Task, by_id: Mapping[str, Task]) -> dict[str, Any]:
-    step = task.step
-    inputs: dict[str, Any] = {
-        "parameters": {
-            **{argument: {"componentInputParameter": step.bindings[key]} for key, argument in task.bindings.items()},
-            "params": {"runtimeValue": {"constant": text(step.params)}},
-        }
-    }
-    if task.inputs:
-        inputs["artifacts"] = {
-            argument: _produced(step.inputs[port].step, step.inputs[port].output, by_id) for port, argument in task.inputs.items()
-        }
-    spec: dict[str, Any] = {
-        "cachingOptions": {"enableCache": True} if _cached(step) else {},
-        "componentRef": {"name": f"comp-{task.task}"},
-        "inputs": inputs,
-        "taskInfo": {"name": task.task},
-    }
-    if step.needs:
-        spec["dependentTasks"] = sorted(by_id[need].task for need in step.needs)
-    if _retries(step):
-        spec["retryPolicy"] = {
-            "backoffDuration": "5s",
-            "backoffFactor": 2.0,
-            "backoffMaxDuration": "300s",
-            "maxRetryCount": _retries(step),
-        }
-    return spec
-
-
-def _produced(step: str, output: str, by_id: Mapping[str, Task]) -> dict[str, Any]:
-    return {"taskOutputArtifact": {"outputArtifactKey": by_id[step].outputs[output], "producerTask": by_id[step].task}}
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _sorted(item) for key, item in sorted(value.items())}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
+    inner = "".join(f"    {line}\n" if line else "\n" for line in written.split("\n")[:-1])
+    return f"{_HEADER_KUBERNETES}{render.yaml(head)}---\n{render.yaml(version)}  pipelineSpec:\n{inner}"

@@ -1,304 +1,331 @@
-"""Prefect: a flow with one task a step, a deployment, and a runner with a server of its own."""
+"""Prefect: a flow with one task a step or a family of steps, deployments, and a runner with a server of its own."""
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Iterator
 from typing import Any
 
-from mlspec import render
+from mlspec import ops, render
 from mlspec.bundle import Bundle, lock
-from mlspec.diagnostic import Finding, Problem, Severity, dotted
-from mlspec.ir import Artifact, Pipeline, Port, Resources, Step
+from mlspec.diagnostic import Finding, dotted
+from mlspec.ir import Pipeline, Secret, Step
+from mlspec.trace import document
+
+from ._prefect import deployment, machine, tasks
+from ._prefect.naming import Group, Names, parameter_rows, secrets_of
 
 NAME = "prefect"
 TITLE = "Prefect 3"
 REQUIRES = ("prefect",)
 
 REALISES = {
-    "steps": "one `@task` a step, submitted by one `@flow` with a thread for each; its body calls `mlspec.runtime`. The flow "
+    "steps": "one `@task` a step, tagged with its stage and submitted by one `@flow`; its body calls `mlspec.runtime`. The flow "
     "returns every state, so a task that fails cannot be overlooked",
     "parameters": "parameters of the flow with a JSON schema, which the deployment enforces; `workspace` is one more. A step's "
     "params are literals in `params.py`",
     "artifacts": "files under `workspace/artifacts/<step>/<task run>`; tasks pass their paths on, as persisted results in JSON",
     "metrics": "table artifacts for metrics and facts, Markdown artifacts for verdicts and checks, a link artifact for the "
-    "report",
+    "report, a progress artifact for each family of steps",
     "gate": "a task that fails. What takes its output is `NotReady`, the report runs, and the flow run is `Failed`",
-    "retries": "`retries` and `retry_delay_seconds`, 1 s, doubling, at most 60 s; `retry_condition_fn` leaves a gate's verdict "
-    "alone",
+    "branches": "every task is submitted at once and waits for what it takes; as many work as the machine has cores, or as "
+    "`pipeline.parallelism` says",
+    "fan_out": "one task for a family, called for each of its steps `with_options(name=…, task_run_name=…)` from a table",
+    "retries": "`retries` and `retry_delay_seconds`, 1 s, doubling, at most 60 s; `retry_condition_fn` leaves alone what another "
+    "try meets again: a verdict, a person's no, a secret that is missing",
     "timeout": "mlspec's runtime: a child process that is killed when the time is up; the task's state is `TimedOut`. Prefect's "
     "`timeout_seconds` does not stop a submitted task",
     "caching": "a `CachePolicy` on content: op, params, bytes read, mlspec, libraries, `src/`. A result counts only while its "
     "files are there, unchanged",
-    "resources": "none for a task: the steps of a run share one process or container, which the work pool gives",
+    "max_age": "`cache_expiration`, and the cache policy looks at the age itself, so that a new limit counts for old results too",
+    "resources": "job variables of the docker (memory) and Kubernetes work pools, for the heaviest step; `deploy.py` makes the "
+    "pools",
+    "accelerators": "a job variable of the Kubernetes pool that `deploy.py` makes: Prefect's own template has none",
+    "placement": "`node_selector` and tolerations of the Kubernetes pool that `deploy.py` makes; spot machines where each step "
+    "that asks for a machine allows them",
     "schedule": "`prefect.yaml`: cron and time zone, one run at a time (`concurrency_limit`, `ENQUEUE`)",
+    "secrets": "Secret blocks, loaded in the task that needs them and handed to the step's own process; `deploy.py secrets` "
+    "makes them. `${env:…}` is a variable of the run's environment",
+    "environment": "variables of the step's own process",
+    "image": "`image` of the job variables; a `Dockerfile`",
+    "containers": "a task whose step calls docker or podman on the worker's machine, with its retries and time limit",
+    "approval": "a flow run of its own, paused for input (`pause_flow_run`): a form in the UI, with the message and who may "
+    "answer. What needs the answer waits, other branches go on",
+    "exit": "tasks that the flow calls last, with their own states; `on_crashed` and `on_cancellation` hooks for a run that did "
+    "not get that far",
+    "granularity": "fused steps are tasks like the others",
+    "distribution": "`ThreadPoolTaskRunner`, `ProcessPoolTaskRunner`, `DaskTaskRunner` (prefect-dask) or `RayTaskRunner` "
+    "(prefect-ray), with a cluster of the run's own or at an address, which may be a secret",
+    "triggers": "`triggers` in `prefect.yaml`: `prefect deploy` makes the automation, which runs the deployment at the first "
+    "event and then not before the cooldown is over; where a person has to agree, the run asks first",
+    "logging": "`log_prints`: what a step prints, and its facts, are in the run's log",
     "user_code": "`src/`, put on `sys.path` by the flow's module; steps of your own are tasks like the others",
     "local_run": "`run.py`: a Prefect server of its own on a free local port, one flow run, and the server is stopped; or the "
-    "server of `PREFECT_API_URL`",
-    "verified": "a real server 3.8.8 runs the gallery, failing gates, retries, time limits, caching and signals; a real process "
-    "worker ran a deployment from `prefect.yaml`. Docker and Kubernetes work pools were never run, nor was the image built",
+    "server of `PREFECT_API_URL`. Secrets become blocks of that server while it runs; answers to approvals come from files",
+    "verified": "a real server 3.8.8 with a process worker runs the gallery, failing gates, retries, time limits, caching, "
+    "signals, a killed run, approvals, secrets, a scheduled run, an event that starts one, and Dask on this machine. Job "
+    "variables are checked with the pools' own schemas, and the Kubernetes job with the client's model. Docker and Kubernetes "
+    "pools, Ray and clusters of several machines were never run, nor was the image built",
 }
 """How each notion of a pipeline is realised (`mlspec.backend.NOTIONS`)."""
 
-DEPLOYMENT = "production"
-LONGEST_PAUSE = 60.0
-"""Seconds: retries wait 1, 2, 4 … up to this, as under mlspec's own runner."""
+LACKS = {
+    "resources": "a task has no machine of its own: the steps of a run share one job, as large as the heaviest step needs. "
+    "A process pool gives what the worker's machine has, a docker pool knows no number of cores",
+    "accelerators": "as resources; and a docker pool gives none",
+    "placement": "as resources; steps that want different machines get one",
+    "containers": "on Kubernetes the job's image would have to hold podman: Prefect starts one container a run, not one a step",
+    "approval": "the run's process stays while it waits; where it is killed, the next run asks again",
+    "environment": "variables are not set for the flow's process: a step that has some runs in a process of its own",
+}
+"""What is not realised, and why."""
 
-WORKSPACE = ("workspace", "workspace", "Directory of the steps' files and of what is cached.")
-
-SUFFIXES = {
-    Artifact.TABLE: ".parquet",
-    Artifact.REPORT: ".json",
-    Artifact.METRICS: ".json",
-    Artifact.TRANSFORMER: ".joblib",
-    Artifact.MODEL: ".joblib",
-    Artifact.HTML: ".html",
-    Artifact.PACKAGE: "",
-    Artifact.FILE: "",
+SAID_OF_RUNNERS = {
+    "threads": "In threads of the flow's process, {workers} at a time.",
+    "processes": "In {workers} processes of the flow's machine.",
+    "dask": "On {workers} workers of a Dask cluster that is started for the run, on the flow's machine.",
+    "ray": "On {workers} cores of a Ray cluster that is started for the run, on the flow's machine.",
 }
 
-_USED_IN_FLOW = frozenset(
-    ("flow", "future", "futures", "get_run_logger", "log", "made", "params", "perform", "show", "step", "sys", "task", "wait")
-) | {"worth_another_try", *dir(builtins)}
+SAID_OF_CLUSTERS = (
+    "On the cluster at the address that the spec gives. Its workers want what the flow's process has: the requirements, this "
+    "project on PYTHONPATH, PREFECT_API_URL, and workspace and data at the same paths."
+)
 
 
 def emit(pipeline: Pipeline) -> Bundle:
     """Write the project for a pipeline. The same pipeline gives the same bytes; Prefect need not be installed."""
-    names = _Names(pipeline)
-    steps = [_step(pipeline, step, names) for step in pipeline.steps]
-    parameters = _parameters(pipeline)
-    shared: dict[str, Any] = {"package": names.package, "function": names.flow, "steps": steps, "parameters": parameters}
+    names = Names(pipeline)
+    told = _told(pipeline, names)
     top = names.package
     bundle = Bundle()
-    bundle.add("README.md", render.render("prefect/README.md.j2", **shared, **_readme(pipeline, names)))
-    bundle.add("Dockerfile", render.render("prefect/Dockerfile.j2"))
+    bundle.add("README.md", render.render("prefect/README.md.j2", **(told | _readme(pipeline, names, told))))
+    bundle.add("Dockerfile", render.render("prefect/Dockerfile.j2", **told))
     bundle.add(".dockerignore", "**/__pycache__\n.git\nregistry\nworkspace\n")
-    bundle.add("requirements.txt", lock("prefect"))
+    for file, text in _locks(pipeline):
+        bundle.add(file, text)
     bundle.add("wheels/README.md", "mlspec's own wheel lies here: `mlspec wheel -o wheels`\n")
-    bundle.add("prefect.yaml", render.yaml(_deployment(pipeline, names)))
-    bundle.add("trace.json", render.json(_trace(pipeline)))
-    bundle.add("run.py", render.render("prefect/run.py.j2", **_runner(parameters, names)))
+    for file, data in deployment.documents(pipeline, names):
+        bundle.add(file, render.yaml(data))
+    bundle.add("trace.json", render.json(document(pipeline, NAME)))
+    bundle.add("run.py", render.render("prefect/run.py.j2", **told))
+    bundle.add("deploy.py", render.render("prefect/deploy.py.j2", **_deploy(pipeline, names)))
     bundle.add(f"{top}/__init__.py", '"""A flow that mlspec has written."""\n')
-    bundle.add(f"{top}/flow.py", render.render("prefect/flow.py.j2", **shared, **_flow(pipeline, names, steps)))
-    bundle.add(f"{top}/params.py", render.render("prefect/params.py.j2", steps=steps))
-    bundle.add(f"{top}/storage.py", render.render("prefect/storage.py.j2"))
-    bundle.add(f"{top}/show.py", render.render("prefect/show.py.j2", package=names.package))
-    listed = {"names": [one["name"] for one in parameters], "ids": [step.id for step in pipeline.steps]}
-    bundle.add(f"{top}/local.py", render.render("prefect/local.py.j2", package=top, function=names.flow, **listed))
+    for module in _modules(told):
+        bundle.add(f"{top}/{module}.py", render.render(f"prefect/{module}.py.j2", **told))
+    for module, title, rows in _constants(pipeline, names, told):
+        bundle.add(f"{top}/{module}.py", render.render("prefect/constants.py.j2", title=title, rows=rows))
     for path, text in sorted(pipeline.code.items()):
         bundle.add(f"src/{path}", text)
     return bundle
 
 
 def lacks(pipeline: Pipeline) -> Iterator[Finding]:
-    """Prefect gives cores, memory and accelerators to a whole run, by its work pool, not to a task."""
-    asked: dict[Resources, list[str]] = {}
-    for step in pipeline.steps:
-        asked.setdefault(step.resources, []).append(step.id)
-    for resources, steps in asked.items():
-        if resources != Resources():
-            yield Finding(
-                "resources-not-per-step",
-                f"Prefect cannot give {', '.join(steps)} {_asked(resources)} of their own: the steps share one job",
-                ("hardware", "training"),
-                Severity.WARNING,
-                "set what the whole run needs in the deployment's job_variables",
-            )
+    """Prefect gives machines to a whole run, by its work pool, not to a task."""
+    yield from machine.lacks(pipeline)
 
 
-class _Names:
-    """The Python names of the flow, of its tasks and of their futures: each one different, none of them taken."""
-
-    def __init__(self, pipeline: Pipeline) -> None:
-        label = render.slug(pipeline.name, longest=30).replace("-", "_")
-        taken = {path.split("/")[0].removesuffix(".py") for path in pipeline.code}
-        self.slug = render.slug(pipeline.name)
-        self.package = render.identifier(f"{label}_flow", taken)
-        self.flow = self.package
-        used = set(_USED_IN_FLOW) | {self.flow}
-        used |= {name for name, _, _ in _parameter_rows(pipeline)}
-        self.functions = {step.id: _take(step.id, used) for step in pipeline.steps}
-        self.futures = {step.id: _take(_future(step.id, index), used) for index, step in enumerate(pipeline.steps, 1)}
-
-
-def _future(step: str, index: int) -> str:
-    """Name a step's future; a long id stands on one line with its task's only if the future's name is short."""
-    return f"{step}_run" if len(step) <= 34 else f"run_{index}"
-
-
-def _take(wanted: str, used: set[str]) -> str:
-    name = render.identifier(wanted, used)
-    used.add(name)
-    return name
-
-
-def _step(pipeline: Pipeline, step: Step, names: _Names) -> dict[str, Any]:
-    used = {"workspace", "made", "params", "perform", "show"}
-    bindings = [
-        {"param": param, "parameter": parameter, "argument": _take(param, used)}
-        for param, parameter in sorted(step.bindings.items())
-    ]
-    inputs = [_input(port.name, step, names, used) for port in step.input_ports if port.name in step.inputs]
-    return {
-        "id": step.id,
-        "op": step.op.name,
-        "function": names.functions[step.id],
-        "future": names.futures[step.id],
-        "constant": step.id.upper(),
-        "short": _fits(f'    cache_policy=ContentKey(op="{step.op.name}", params=params.{step.id}),'),
-        "summary": step.summary,
-        "origin": f"From the spec's {', '.join(step.asked_by)}.",
-        "routes": step.asked_by,
-        "needs": step.needs,
-        "limits": _limits(step),
-        "bindings": bindings,
-        "inputs": inputs,
-        "outputs": {port.name: f"{port.name}{SUFFIXES[port.artifact]}" for port in step.output_ports},
-        "params": dict(step.params),
-        "after": [names.futures[one] for one in dict.fromkeys(step.after)],
-        "retries": step.retries,
-        "delays": [min(2.0**attempt, LONGEST_PAUSE) for attempt in range(min(step.retries, 7))],
-        "timeout": step.timeout,
-        "show": list(_shows(step, names.slug)),
-    }
-
-
-def _input(port: str, step: Step, names: _Names, used: set[str]) -> dict[str, Any]:
-    ref, argument = step.inputs[port], _take(port, used)
-    future = names.futures[ref.step]
-    short = _fits(f"        {argument}=Output({future}, {render.py(ref.output)}),")
-    return {"port": port, "argument": argument, "future": future, "output": ref.output, "short": short}
-
-
-def _fits(line: str) -> bool:
-    """Say whether `ruff format` leaves a call on one line."""
-    return len(line) <= render.WIDTH
-
-
-def _shows(step: Step, pipeline: str) -> Iterator[dict[str, Any]]:
-    """What a task shows in the UI: the views that fit its outputs, else the facts about them."""
-    views: list[tuple[str | None, str]] = [*_views(step)]
-    if not views and step.op.name != "gate":
-        views = [(None, "facts")]
-    for port, function in views:
-        key = render.slug("-".join(filter(None, (pipeline, step.id, port))), longest=200)
-        what = "made" if port is None else f"made.files[{render.py(port)}]"
-        yield {"function": function, "key": key, "port": port, "short": _fits(f'    show.{function}("{key}", {what})')}
-
-
-def _views(step: Step) -> Iterator[tuple[str, str]]:
-    known = {("decide", "decision"): "decision", ("validate", "report"): "checks"}
-    for port in step.output_ports:
-        if function := known.get((step.op.name, port.name)) or _view(step, port):
-            yield port.name, function
-
-
-def _view(step: Step, port: Port) -> str | None:
-    if port.artifact is Artifact.METRICS and not step.op.open:
-        return "metrics"
-    return "page" if port.artifact is Artifact.HTML else None
-
-
-def _flow(pipeline: Pipeline, names: _Names, steps: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
+def _told(pipeline: Pipeline, names: Names) -> dict[str, Any]:
+    """What the templates of the project's modules are told."""
+    every = [tasks.task(group) for group in names.groups]
+    calls = tasks.calls(pipeline, names)
+    inner, exits = [one for one in every if not one["exit"]], [one for one in every if one["exit"]]
+    told: dict[str, Any] = {
         "title": f"{pipeline.name}: the flow, and one task for each of its steps.",
         "headline": pipeline.description or pipeline.name,
-        "flow_name": names.slug,
         "description": pipeline.description,
-        "shows": any(step["show"] for step in steps),
-        "wired": any(step["inputs"] for step in steps),
-        "retried": any(step["retries"] for step in steps),
-    }
-
-
-def _runner(parameters: list[dict[str, Any]], names: _Names) -> dict[str, Any]:
-    extra = [
-        _parameter(name, default, "Not used by this flow.")
-        for name, default in (("data_root", "."), ("registry_root", "registry"))
-        if all(one["name"] != name for one in parameters)
-    ]
-    return {
-        "parameters": [one["name"] for one in parameters],
-        "options": parameters + extra,
+        "package": names.package,
+        "function": names.flow,
+        "flow_name": names.slug,
+        "approval": f"{names.slug}-approval",
+        "pipeline": names.slug,
+        "tasks": every,
+        "calls": calls,
+        "exits": exits,
+        "aged": any(one["max_age"] is not None for one in inner),
+        "wired": any(one["inputs"] for one in inner),
+        "retried": any(one["retries"] for one in every),
+        "asks": any(one["asks"] for one in inner),
+        "asks_first": "ask_first" if deployment.asks_first(pipeline) else None,
+        "variables": any(one["variables"] for one in every),
+        "exit_variables": any(one["variables"] for one in exits),
+        "families": _families(calls),
+        "parameters": _parameters(pipeline),
+        "options": _options(pipeline),
+        "names": [name for name, _, _ in parameter_rows(pipeline)],
+        "ids": [step.id for step in pipeline.steps],
+        "exit_ids": [step.id for step in pipeline.exit],
+        "blocks": _by_block(pipeline, names),
         "local": f"{names.package}.local",
+        "requirements": [file for file, _ in _locks(pipeline)],
+        "never": tasks.NEVER,
+        "begin": f"An event asks for a run of {names.slug}. May it begin?",
     }
+    return told | _runner(pipeline, names) | {"modules": _imports(told, every)}
 
 
-def _deployment(pipeline: Pipeline, names: _Names) -> dict[str, Any]:
-    """`prefect.yaml` as data. Prefect fills in ``{{ … }}``, from the environment too: none of the spec's text may hold that."""
-    deployment: dict[str, Any] = {
-        "name": DEPLOYMENT,
-        "description": _inert(pipeline.description or pipeline.name),
-        "tags": ["mlspec"],
-        "entrypoint": f"{names.package}/flow.py:{names.flow}",
-        "parameters": {one["name"]: _inert(one["default"]) for one in _parameters(pipeline)},
-        "enforce_parameter_schema": True,
-        "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
-        "work_pool": {"name": names.slug},
+def _imports(told: dict[str, Any], every: list[dict[str, Any]]) -> list[str]:
+    wanted = {
+        "approval": told["asks"] or told["asks_first"],
+        "crash": told["exits"],
+        "ending": True,
+        "params": True,
+        "show": any(one["shows"] for one in every),
+        "variables": told["variables"],
+        "wiring": told["families"],
     }
-    if pipeline.about.get("version"):
-        deployment["version"] = _inert(pipeline.about["version"])
-    if pipeline.schedule:
-        schedule = {"cron": _inert(pipeline.schedule.cron), "timezone": _inert(pipeline.schedule.timezone), "active": True}
-        deployment["schedules"] = [schedule]
-    return {"name": names.slug, "deployments": [deployment]}
+    return [module for module, used in wanted.items() if used]
 
 
-def _inert(text: str) -> str:
-    return text.replace("{{", "{ {").replace("}}", "} }")
+def _modules(told: dict[str, Any]) -> list[str]:
+    """The modules of the project that have a template of their own."""
+    wanted = {
+        "approval": told["asks"] or told["asks_first"],
+        "cluster": told["looked_up"],
+        "crash": told["exits"],
+        "ending": True,
+        "flow": True,
+        "local": True,
+        "secret": told["variables"] or told["reference"],
+        "show": True,
+        "storage": True,
+    }
+    return [module for module, used in wanted.items() if used]
 
 
-def _readme(pipeline: Pipeline, names: _Names) -> dict[str, Any]:
+def _constants(pipeline: Pipeline, names: Names, told: dict[str, Any]) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    rows = [{"constant": group.constant.upper(), "value": tasks.params(group)} for group in names.groups]
+    yield "params", "What each step does, as plain values: the parameters that the spec gave it.", rows
+    if told["variables"]:
+        having = [group for group in names.groups if group.first.environment or group.first.secrets]
+        rows = [{"constant": group.constant.upper(), "value": tasks.variables(group, names.blocks)} for group in having]
+        yield "variables", "The variables that steps have: texts, and secrets by reference.", rows
+    if told["families"]:
+        loops = [call for call in told["calls"] if call["rows"] is not None]
+        rows = [{"constant": call["table"].upper(), "value": call["rows"]} for call in loops]
+        yield "wiring", "The steps of each family, and which step each of them takes its inputs from.", rows
+
+
+def _families(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    tables: dict[str, list[str]] = {}
+    for call in calls:
+        if call["rows"] is not None:
+            tables.setdefault(call["task"]["name"], []).append(call["table"])
+    return [{"name": name, "tables": found} for name, found in tables.items()]
+
+
+def _runner(pipeline: Pipeline, names: Names) -> dict[str, Any]:
+    asked = pipeline.distribution
+    waiting = sum(step.op is ops.APPROVE for step in pipeline.steps)
+    told: dict[str, Any] = {
+        "runner": asked.engine if asked else "threads",
+        "workers": asked.workers if asked else None,
+        "threads": max(1, min(len(pipeline.steps), THREADS + waiting)),
+        "address": None,
+        "reference": None,
+        "template": None,
+        "looked_up": False,
+        "engine": asked.engine if asked else None,
+    }
+    address = asked.address if asked else None
+    if asked is None or asked.engine not in ("dask", "ray") or address is None:
+        return told
+    if isinstance(address, Secret):
+        return told | {"reference": tasks.reference(address, names.blocks), "looked_up": True}
+    if "${" in address:
+        return told | {"template": address, "looked_up": True}
+    return told | {"address": address}
+
+
+def _locks(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
+    engine = pipeline.distribution.engine if pipeline.distribution else ""
+    yield "requirements.txt", lock(f"prefect-{engine}" if engine in ("dask", "ray") else "prefect")
+
+
+def _by_block(pipeline: Pipeline, names: Names) -> dict[str, dict[str, str]]:
+    return {block: {"store": one.store, "name": one.name, "key": one.key} for one, block in names.blocks.items()}
+
+
+def _deploy(pipeline: Pipeline, names: Names) -> dict[str, Any]:
+    kinds = [kind for kind, _ in machine.machine(pipeline).accelerators]
     return {
-        "title": pipeline.name or "Pipeline",
-        "description": pipeline.description or "No description.",
-        "deployment": DEPLOYMENT,
-        "pool": names.slug,
-        "image": f"{names.slug}:latest",
-        "run_name": f"{names.slug}/{DEPLOYMENT}",
-        "schedule": {"cron": pipeline.schedule.cron, "timezone": pipeline.schedule.timezone} if pipeline.schedule else None,
-        "lacks": [f"{dotted(one.route)}: {one.message}; {one.help}." for one in lacks(pipeline)],
+        "names": {pool: deployment.pool_name(names, pool) for pool in deployment.POOLS},
+        "files": {pool: deployment.file_of(pool) for pool in deployment.POOLS},
+        "blocks": _by_block(pipeline, names),
+        "variables": sorted({one.name for one in secrets_of(pipeline) if one.store == "env"}),
+        "accelerators": {kind: machine.variable(kind) for kind in kinds},
+        "workspace": f"{deployment.HOME}/workspace",
     }
 
 
-def _trace(pipeline: Pipeline) -> dict[str, Any]:
-    """Say which part of the spec each step comes from."""
-    steps = {
-        step.id: {
-            "op": step.op.name,
-            "stage": step.stage.value,
-            "routes": step.asked_by,
-            "needs": list(step.needs),
-            "outputs": [port.name for port in step.output_ports],
-        }
-        for step in pipeline.steps
-    }
-    parameters = [one.name for one in pipeline.parameters]
-    return {"backend": NAME, "order": [step.id for step in pipeline.steps], "parameters": parameters, "steps": steps}
+def _options(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """What `run.py` takes: the same of every project, whether its flow uses it or not."""
+    parameters = _parameters(pipeline)
+    usual = (("data_root", "."), ("registry_root", "registry"), ("approvals_root", "approvals"))
+    known = {one["name"] for one in parameters}
+    return [*parameters, *(_parameter(name, default, "Not used by this flow.") for name, default in usual if name not in known)]
 
 
 def _parameters(pipeline: Pipeline) -> list[dict[str, Any]]:
-    return [_parameter(*row) for row in _parameter_rows(pipeline)]
-
-
-def _parameter_rows(pipeline: Pipeline) -> list[tuple[str, str, str]]:
-    rows = [(one.name, one.default, one.summary) for one in pipeline.parameters]
-    if any(name == WORKSPACE[0] for name, _, _ in rows):
-        raise Problem(
-            Finding("parameter-taken", f"a parameter cannot be called {WORKSPACE[0]!r}: Prefect projects have one of that name")
-        )
-    return [*rows, WORKSPACE]
+    return [_parameter(*row) for row in parameter_rows(pipeline)]
 
 
 def _parameter(name: str, default: str, summary: str) -> dict[str, Any]:
     # argparse fills %-formats in help texts
+    told = {"name": name, "default": default, "summary": summary, "flag": f"--{name.replace('_', '-')}"}
+    return told | {"help": summary.replace("%", "%%")}
+
+
+def _readme(pipeline: Pipeline, names: Names, told: dict[str, Any]) -> dict[str, Any]:
+    asked = pipeline.distribution
+    said = SAID_OF_RUNNERS[asked.engine].format(workers=asked.workers) if asked else ""
     return {
-        "name": name,
-        "default": default,
-        "summary": summary,
-        "flag": f"--{name.replace('_', '-')}",
-        "help": summary.replace("%", "%%"),
+        "title": pipeline.name or "Pipeline",
+        "description": pipeline.description or "No description.",
+        "deployment": deployment.DEPLOYMENT,
+        "pool": names.slug,
+        "pools": [_pool(names, sort) for sort in deployment.POOLS],
+        "volume": f"{names.slug}-workspace",
+        "image": render.visible(deployment.image(pipeline, names)),
+        "run_name": f"{names.slug}/{deployment.DEPLOYMENT}",
+        "schedule": {"cron": pipeline.schedule.cron, "timezone": pipeline.schedule.timezone} if pipeline.schedule else None,
+        "rows": [_row(group) for group in names.groups],
+        "secrets": [_secret(one, names) for one in secrets_of(pipeline)],
+        "events": [
+            {"expect": one["expect"], "within": f"{one['within']:g}", "asked": told["asks_first"]}
+            for one in deployment.events(pipeline, names)
+        ],
+        "emitted": render.visible(pipeline.triggers[0].event) if pipeline.triggers else "",
+        "resource": deployment.resource(names),
+        "distribution": SAID_OF_CLUSTERS if asked and asked.address else said,
+        "lacks": [f"{dotted(one.route)}: {one.message}; {one.help}." for one in lacks(pipeline)],
     }
+
+
+def _pool(names: Names, sort: str) -> dict[str, str]:
+    return {
+        "sort": sort,
+        "name": deployment.pool_name(names, sort),
+        "file": deployment.file_of(sort),
+        "command": f"python deploy.py {sort}",
+    }
+
+
+def _row(group: Group) -> dict[str, Any]:
+    step = group.first
+    return {
+        "id": group.name,
+        "count": len(group.steps),
+        "summary": step.summary,
+        "limits": _limits(step),
+        "needs": step.needs,
+        "routes": step.asked_by,
+        "exit": group.exit,
+    }
+
+
+def _secret(one: Secret, names: Names) -> dict[str, str | None]:
+    name = f"{one.name}/{one.key}" if one.key else one.name
+    return {"name": name, "block": names.blocks.get(one), "variable": tasks.variable(one)}
 
 
 def _limits(step: Step) -> str:
@@ -308,8 +335,5 @@ def _limits(step: Step) -> str:
     return " ".join(told)
 
 
-def _asked(resources: Resources) -> str:
-    parts = [f"{resources.cpu:g} cores"] if resources.cpu is not None else []
-    parts += [f"{resources.memory:,} bytes of memory"] if resources.memory is not None else []
-    parts += [f"the accelerator {resources.accelerator}"] if resources.accelerator is not None else []
-    return " and ".join(parts)
+THREADS = 64
+"""Threads of a flow: steps are submitted after what they need, so that fewer threads than steps never wait for each other."""

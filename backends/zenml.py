@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import builtins
-import math
 from collections.abc import Iterator
 from typing import Any
 
-from mlspec import render
+from mlspec import render, trace
 from mlspec.bundle import Bundle, lock
-from mlspec.diagnostic import Finding, Problem, Severity, dotted
-from mlspec.ir import Artifact, Parameter, Pipeline, Resources, Step
+from mlspec.diagnostic import Finding, Problem, Route, Severity, dotted
+from mlspec.ir import Parameter, Pipeline, Step
+
+from ._zenml import calls, machine, steps
+from ._zenml.naming import Names, ages, arguments, cached
 
 NAME = "zenml"
 TITLE = "ZenML"
@@ -22,54 +23,64 @@ REALISES = {
     "parameters": "parameters of the pipeline. A step's own params are its parameter `params`, written down in `params.py` and "
     "shown with the run",
     "artifacts": "named artifacts (`ArtifactConfig`) by a materializer that keeps files as they are, gives ZenML their SHA-256 "
-    "and the step's facts as metadata; a `Model` of the project's name links them to its versions",
-    "metrics": "metadata of step and artifact; metrics and verdicts as Markdown, the report as HTML, other reports as JSON "
-    "visualizations",
+    "and the step's facts as metadata; a `Model` of the project's name links them to its versions. `register` comes after every "
+    "gate, notes metrics and the registry's version on the model version and promotes it: to `staging`, or to `production` where "
+    "a person has approved",
+    "metrics": "metadata of step, artifact and model version; metrics and verdicts as Markdown, the report as HTML, other "
+    "reports as JSON visualizations",
     "gate": "a step that fails, under `ExecutionMode.CONTINUE_ON_FAILURE`: what takes its output does not start, the report "
     "does, and the run has failed",
-    "retries": "`StepRetryConfig`: 1 s, doubling (for more than 6 retries 30 s each); never for a gate",
+    "branches": "steps that need nothing of each other, side by side where the orchestrator does so",
+    "fan_out": "one `@step` for a family of steps, called in a loop with an `id` each; `substitutions` name the artifacts",
+    "retries": "`StepRetryConfig`: 1 s, doubling (for more than 6 retries 30 s each); never for a gate or an approval",
     "timeout": "mlspec's runtime: a child process that is killed when the time is up; then retries apply",
     "caching": "ZenML's own cache on content hashes, with a `CachePolicy` that adds mlspec, libraries and `src/`. `ingest`, "
-    "`register`, gates and steps that take a parameter of the run are never cached",
-    "resources": "`ResourceSettings`: cores, memory, and accelerators by number, without their kind",
-    "schedule": "`deploy.py --schedule`: the cron expression without its time zone, where the stack's orchestrator takes "
-    "schedules (the local one refuses them)",
+    "`register`, gates, approvals and steps that take a parameter of the run are never cached",
+    "max_age": "`CachePolicy(expires_after=…)`, counted from when the result was made; another age is another key",
+    "resources": "`ResourceSettings`: cores and memory",
+    "accelerators": "`ResourceSettings(gpu_count=…)`",
+    "placement": "`production.yaml`: pod settings of the Kubernetes orchestrator, with node selectors, and for spot the "
+    "tolerations of GKE's and AKS's taints",
+    "schedule": "`deploy.py --schedule`: the cron expression, where the stack's orchestrator takes schedules",
+    "secrets": "ZenML's secret store, read when the step runs; the op has them in a process of its own. `deploy.py` says how to "
+    "create those that are missing, and keeps variables of its own environment in one secret. `run.py` lends what this machine "
+    "knows to its private store, encrypted with a key that nobody keeps, and takes it back at the end",
+    "environment": "`@step(environment=…)`, in the key of the cache too; the op has them in a process of its own",
+    "image": "`DockerSettings` in `production.yaml`: the project's `Dockerfile`, or the spec's image as it is (`skip_build`)",
+    "containers": "mlspec's runtime calls docker or podman in the step",
+    "approval": "a step that waits for an answer in the metadata of its run (`approve.py`, under the name of who is logged in to "
+    "ZenML) or a file in `approvals_root`",
+    "exit": "after success a last step; after a failure the pipeline's `on_failure` hook. The run's metadata says how it went, "
+    "as ZenML swallows what a hook raises",
+    "granularity": "what is one step of the pipeline is one step of ZenML",
+    "logging": "ZenML's step logs; a failure names the lines of the spec and what to change",
     "user_code": "`src/`, put on `PYTHONPATH`; steps of your own are steps like the others",
     "local_run": "`run.py`: ZenML's default local stack, with its configuration, SQLite database and artifacts in the workspace; "
     "no server",
-    "verified": "the local stack 0.98 runs the gallery, failing gates, retries, time limits, caching and signals, without a "
-    "network; `deploy.py` ran on it. No remote orchestrator, no server and no image build was run",
+    "verified": "the local stack 0.98 runs the gallery, failing gates, retries, time limits, caching, families, secrets, "
+    "approvals, exits, signals and a killed run, without a network; a local server with its client; `deploy.py` on both. Pod "
+    "settings are validated with ZenML's own classes. No remote orchestrator and no image build was run",
 }
 """How each notion of a pipeline is realised (`mlspec.backend.NOTIONS`)."""
 
-TYPES = {
-    Artifact.TABLE: "data",
-    Artifact.REPORT: "data",
-    Artifact.METRICS: "data_analysis",
-    Artifact.TRANSFORMER: "model",
-    Artifact.MODEL: "model",
-    Artifact.HTML: "data_analysis",
-    Artifact.PACKAGE: "model",
-    Artifact.FILE: "data",
+LACKS = {
+    "branches": "the local orchestrator runs one step after the other",
+    "accelerators": "the kind: ZenML counts accelerators, a node label or machine type of your orchestrator chooses the kind",
+    "placement": "orchestrators other than Kubernetes; taints of spot machines that are not GKE's or AKS's",
+    "schedule": "the time zone: ZenML hands a cron expression on without one. The local orchestrator takes no schedule",
+    "containers": "orchestrators whose steps cannot reach a container engine: ZenML runs a step in one image, with Python",
+    "approval": "pausing: a static pipeline cannot, so the step keeps its machine while it waits. ZenML's own `wait` is for "
+    "dynamic pipelines only, which Kubeflow's and Airflow's orchestrators do not run",
+    "exit": "once and at the end: after failures each step that fails tells at once, with what has failed until then. A run that "
+    "fails without a step that failed (no machine, no image) tells nobody",
+    "distribution": "ZenML has no Dask or Ray cluster for the steps of a pipeline: its orchestrator runs them",
+    "triggers": "runs that an event starts: the client of 0.98 has triggers, its open-source server does not dispatch them",
+    "caching": "a changed retry, time limit or machine runs a step again, as they stand in its source",
 }
-"""ZenML's artifact type for each of ours."""
+"""What of each notion is not realised, and why."""
 
-OUTSIDE = frozenset({"ingest", "register", "gate"})
-"""Ops that ZenML must not cache: they read or change what is not an input, or are the verdict itself."""
-
-_USED_IN_STEPS = frozenset(
-    ("Annotated", "Any", "ArtifactConfig", "ArtifactType", "CACHE", "CachePolicy", "File", "ResourceSettings", "StepRetryConfig")
-) | {"code_version", "made", "perform", "restored", "step", *dir(builtins)}
-_USED_IN_PIPELINE = frozenset(("ExecutionMode", "Model", "inert", "params", "pipeline", "steps")) | {*dir(builtins)}
-
-_OF_A_CALL = ("after", "id", "self", "start_after")
-"""ZenML's own arguments of a step's call."""
-
-DOUBLINGS, LONG_PAUSE = 6, 30
-"""Tries that wait 1, 2, 4 … s; ZenML cannot end the doubling, so that more of them wait the same long time each."""
-
-TAKEN = frozenset(("help", "params", "schedule", "self", "steps"))
-"""Names of the pipeline's modules and of the options of `deploy.py`: no parameter can have them."""
+TAKEN = frozenset(("config", "configuration", "ending", "files", "help", "params", "schedule", "self", "steps", "vault"))
+"""Names of the project's modules and of the options of `deploy.py`: no parameter can have them."""
 
 LONGEST_TEXT = 16_000
 """Characters of a description: ZenML keeps 65,535 bytes."""
@@ -77,40 +88,23 @@ LONGEST_TEXT = 16_000
 
 def emit(pipeline: Pipeline) -> Bundle:
     """Write the project for a pipeline. The same pipeline gives the same bytes; ZenML need not be installed."""
-    names = _Names(pipeline)
-    steps = [_step(pipeline, step, names) for step in pipeline.steps]
-    cached, retried, asking = (any(step[name] for step in steps) for name in ("cached", "retries", "resources"))
-    given = any(step["outputs"] for step in steps)
-    shared: dict[str, Any] = {
-        "title": pipeline.name or "Pipeline",
-        "headline": pipeline.description or pipeline.name or "Pipeline",
-        "description": pipeline.description[:LONGEST_TEXT].replace("${", "$ {"),
-        "slug": names.slug,
-        "package": names.package,
-        "function": names.function,
-        "steps": steps,
-        "parameters": [_parameter(one) for one in pipeline.parameters],
-        "schedule": _schedule(pipeline),
-        "lacks": [f"{dotted(one.route)}: {one.message}; {one.help}." for one in lacks(pipeline)],
-        "places": [one.name for one in pipeline.parameters if one.name in ("data_root", "registry_root")],
-        # what steps.py imports
-        "cached": cached,
-        "given": given,
-        "configured": [name for name, used in (("ResourceSettings", asking), ("StepRetryConfig", retried)) if used],
-        "used": [name for name, used in (("File", given), ("code_version", cached)) if used] + ["perform", "restored"],
-    }
+    names = Names(pipeline)
+    shared = _shared(pipeline, names)
+    modules = ["configuration", "files", "params", "pipeline", "steps"]
+    modules += ["ending"] if pipeline.exit else []
+    modules += ["vault"] if shared["secret"] else []
     bundle = Bundle()
     bundle.add("README.md", render.render("zenml/README.md.j2", **shared))
     bundle.add("Dockerfile", render.render("zenml/Dockerfile.j2"))
     bundle.add(".dockerignore", "**/__pycache__\n.git\nregistry\nworkspace\n")
     bundle.add("requirements.txt", lock("zenml"))
     bundle.add("wheels/README.md", "mlspec's own wheel lies here: `mlspec wheel -o wheels`\n")
-    bundle.add("production.yaml", render.yaml({"settings": {"docker": {"dockerfile": "Dockerfile", "build_context_root": "."}}}))
-    bundle.add("trace.json", render.json(_trace(pipeline)))
-    bundle.add("run.py", render.render("zenml/run.py.j2", **shared))
-    bundle.add("deploy.py", render.render("zenml/deploy.py.j2", **shared))
+    bundle.add("production.yaml", render.yaml(machine.configuration(pipeline)))
+    bundle.add("trace.json", render.json(trace.document(pipeline, NAME, _more(pipeline, names))))
+    for script in ("run", "deploy", *(["approve"] if shared["approvals"] else [])):
+        bundle.add(f"{script}.py", render.render(f"zenml/{script}.py.j2", **shared))
     bundle.add(f"{names.package}/__init__.py", '"""A pipeline that mlspec has written."""\n')
-    for module in ("files", "params", "pipeline", "steps"):
+    for module in sorted(modules):
         bundle.add(f"{names.package}/{module}.py", render.render(f"zenml/{module}.py.j2", **shared))
     for path, text in sorted(pipeline.code.items()):
         bundle.add(f"src/{path}", text)
@@ -118,7 +112,7 @@ def emit(pipeline: Pipeline) -> Bundle:
 
 
 def lacks(pipeline: Pipeline) -> Iterator[Finding]:
-    """ZenML's schedules have no time zone; its resources count accelerators without saying which."""
+    """Yield what of this pipeline ZenML cannot honour, or not on each stack."""
     if pipeline.schedule and pipeline.schedule.timezone not in ("UTC", "Etc/UTC"):
         yield Finding(
             "schedule-without-time-zone",
@@ -127,105 +121,156 @@ def lacks(pipeline: Pipeline) -> Iterator[Finding]:
             Severity.WARNING,
             "most orchestrators read it as UTC: give the schedule in UTC, or set the zone in your orchestrator",
         )
+    if pipeline.distribution:
+        yield Finding(
+            "distribution-by-orchestrator",
+            f"ZenML has no {pipeline.distribution.engine} for the steps of a pipeline: the stack's orchestrator runs them",
+            ("pipeline", "parallelism"),
+            Severity.WARNING,
+            "leave it out here; choose an orchestrator that runs steps side by side",
+        )
+    for trigger in pipeline.triggers:
+        yield Finding(
+            "trigger-not-dispatched",
+            f"ZenML's open-source server starts no run at the event {trigger.event}",
+            trigger.route,
+            Severity.WARNING,
+            "have your monitoring call deploy.py",
+        )
+    yield from _machine_lacks(pipeline)
     for step in pipeline.steps:
-        if step.resources.accelerator is not None:
+        if step.op.name == "container":
+            yield Finding(
+                "container-in-step",
+                f"the step {step.id} calls docker or podman from inside ZenML's own container",
+                step.routes[0],
+                Severity.INFO,
+                "have an engine where the orchestrator runs its steps",
+            )
+
+
+def _machine_lacks(pipeline: Pipeline) -> Iterator[Finding]:
+    """Yield what is asked of machines in vain, once for each place of the spec that asks."""
+    told: set[Route] = set()
+    for step in pipeline.steps:
+        asked, top = step.resources, _machine(step)
+        if asked.accelerator is not None and (*top, "accelerator") not in told:
             yield Finding(
                 "accelerator-by-count",
-                f"ZenML asks for one accelerator for the step {step.id}, not for a {step.resources.accelerator}",
-                ("hardware", "training", "accelerator"),
+                f"ZenML asks for {asked.accelerators} of any accelerator for the step {step.id}, not for {asked.accelerator}",
+                (*top, "accelerator"),
                 Severity.WARNING,
-                "choose the kind in your orchestrator's settings (node selector, machine type)",
+                "choose the kind by `node`, or in your orchestrator's settings",
             )
-            return
+        name = "node" if asked.node else "spot"
+        if (asked.node or asked.spot) and (*top, name) not in told:
+            yield Finding(
+                "placement-by-kubernetes",
+                f"only ZenML's Kubernetes orchestrator chooses the machine of the step {step.id}",
+                (*top, name),
+                Severity.INFO,
+                "on another orchestrator, write its settings into production.yaml",
+            )
+        told |= {(*top, "accelerator")} if asked.accelerator is not None else set()
+        told |= {(*top, name)} if asked.node or asked.spot else set()
 
 
-class _Names:
-    """The Python names of package, pipeline, steps and variables: each one different, none of them taken."""
-
-    def __init__(self, pipeline: Pipeline) -> None:
-        label = render.slug(pipeline.name, longest=30).replace("-", "_")
-        modules = {path.split("/")[0].removesuffix(".py") for path in pipeline.code}
-        self.slug = render.slug(pipeline.name)
-        self.package = render.identifier(f"{label}_pipeline", modules)
-        self.function = self.package
-        used = set(_USED_IN_STEPS)
-        self.functions = {step.id: _take(step.id, used) for step in pipeline.steps}
-        used = set(_USED_IN_PIPELINE) | {self.function, *(one.name for one in pipeline.parameters)}
-        taken = {(ref.step, ref.output) for step in pipeline.steps for ref in step.inputs.values()}
-        self.variables = {
-            (step.id, port.name): _take(f"{'' if (step.id, port.name) in taken else '_'}{step.id}_{port.name}", used)
-            for step in pipeline.steps
-            for port in step.output_ports
-        }
-        self.taken = taken
+def _machine(step: Step) -> Route:
+    """Return where the spec says which machine a step asks for."""
+    own = next((route for route in step.routes if len(route) > 1 and route[0] == "steps"), None)
+    return (*own[:2], "resources") if own else ("hardware", "training")
 
 
-def _take(wanted: str, used: set[str]) -> str:
-    name = render.identifier(wanted, used)
-    used.add(name)
-    return name
-
-
-def _step(pipeline: Pipeline, step: Step, names: _Names) -> dict[str, Any]:
-    used = {*_USED_IN_STEPS, *_OF_A_CALL}
-    bindings = [
-        {"param": param, "parameter": parameter, "argument": _take(param, used)}
-        for param, parameter in sorted(step.bindings.items())
-    ]
-    inputs = [
-        {
-            "port": port.name,
-            "argument": _take(port.name, used),
-            "variable": names.variables[(step.inputs[port.name].step, step.inputs[port.name].output)],
-        }
-        for port in step.input_ports
-        if port.name in step.inputs
-    ]
-    outputs = [
-        {"port": port.name, "artifact": f"{names.slug}_{step.id}_{port.name}", "type": TYPES[port.artifact]}
-        for port in step.output_ports
-    ]
-    retries = 0 if step.op.name == "gate" else step.retries  # a verdict does not change by asking again
-    targets = [names.variables[(step.id, port.name)] for port in step.output_ports]
-    argument = _take("params", used)
+def _shared(pipeline: Pipeline, names: Names) -> dict[str, Any]:
+    """What every template may take."""
+    functions = steps.functions(pipeline, names)
+    called = calls.calls(pipeline, names)
+    needed = {need for step in pipeline.steps for need in step.needs}
+    kept = ages(pipeline)
+    approvals = [step.id for step in pipeline.steps if step.op.name == "approve"]
+    references = _references(pipeline)
+    given, caches = any(one["outputs"] for one in functions), bool(kept)
+    used = {
+        "File": given,
+        "approved": bool(approvals),
+        "code_version": caches,
+        "inert": bool(pipeline.exit),
+        "perform": any(one["call"] == "perform" for one in functions),
+        "promoted": any(one["promotion"] for one in functions),
+        "restored": True,
+    }
+    configured = {"ResourceSettings": "resources", "StepRetryConfig": "retries"}
     return {
-        "id": step.id,
-        "op": step.op.name,
-        "function": names.functions[step.id],
-        "constant": step.id.upper(),
-        "argument": argument,
-        "summary": step.summary,
-        "origin": f"From the spec's {', '.join(step.asked_by)}.",
-        "routes": step.asked_by,
-        "needs": step.needs,
-        # what a step reads at a place that is chosen when a run starts, no cache key can know
-        "cached": step.op.name not in OUTSIDE and not step.bindings,
-        "retries": retries,
-        "delay": 1 if retries <= DOUBLINGS else LONG_PAUSE,
-        "backoff": 2 if retries <= DOUBLINGS else 1,
-        "resources": _resources(step.resources),
-        "timeout": step.timeout,
-        "bindings": bindings,
-        "inputs": inputs,
-        "outputs": outputs,
-        "ports": {output["artifact"]: output["port"] for output in outputs},
-        "kinds": {port.name: port.artifact.value for port in step.output_ports},
-        "params": dict(step.params),
-        "long": len(f"        {argument}=inert(params.{step.id}),") > render.WIDTH,
-        "targets": targets if any((step.id, port.name) in names.taken for port in step.output_ports) else [],
-        "after": list(dict.fromkeys(step.after)),
+        "title": pipeline.name or "Pipeline",
+        "headline": pipeline.description or pipeline.name or "Pipeline",
+        "description": pipeline.description[:LONGEST_TEXT].replace("${", "$ {"),
+        "slug": names.slug,
+        "package": names.package,
+        "function": names.function,
+        "functions": functions,
+        "calls": called,
+        "tables": any(one["loop"] and one["tables"] for one in called),
+        "constants": calls.constants(pipeline, names),
+        "exits": [_exit(step, names) for step in pipeline.exit],
+        "last": [step.id for step in pipeline.steps if step.id not in needed],
+        "parameters": [_parameter(one) for one in pipeline.parameters],
+        "schedule": _schedule(pipeline),
+        "rows": [_row(step) for step in (*pipeline.steps, *pipeline.exit)],
+        "lacks": [f"{dotted(one.route)}: {one.message}; {one.help}." for one in lacks(pipeline)],
+        "places": [one.name for one in pipeline.parameters if one.name.endswith("_root") and one.name in ROOTS],
+        "steps": [step.id for step in (*pipeline.steps, *pipeline.exit)],
+        "uncached": [step.id for step in (*pipeline.steps, *pipeline.exit) if not cached(step)],
+        "names": [one.name for one in pipeline.parameters],
+        "hardware": [step.id for step in pipeline.steps if machine.resources(step.resources)],
+        "image": pipeline.image,
+        # secrets
+        "secret": bool(references),
+        "references": references,
+        "environment_secret": f"{names.slug}-environment",
+        "wanted": [{"name": name, "key": key} for store, name, key in references if store != "env"],
+        "variables": [name for store, name, _ in references if store == "env"],
+        # approvals and promotion
+        "approvals": approvals,
+        "approving": bool(approvals),
+        "promoting": used["promoted"],
+        "stage": next((one["promotion"]["stage"] for one in functions if one["promotion"]), ""),
+        # what steps.py imports and begins with
+        "caches": kept,
+        "aged": [one for one in kept if one],
+        "given": given,
+        "configured": [name for name, field in configured.items() if any(one[field] for one in functions)],
+        "used": [name for name, wanted in used.items() if wanted],
     }
 
 
-def _resources(asked: Resources) -> list[tuple[str, Any]]:
-    told: list[tuple[str, Any]] = []
-    if asked.cpu is not None:
-        told.append(("cpu_count", asked.cpu))
-    if asked.accelerator is not None:
-        told.append(("gpu_count", 1))
-    if asked.memory is not None:
-        told.append(("memory", f"{math.ceil(asked.memory / 2**20)}MiB"))
-    return told
+ROOTS = frozenset(("approvals_root", "data_root", "registry_root"))
+"""Parameters that `run.py` chooses a directory for."""
+
+
+def _references(pipeline: Pipeline) -> list[list[str]]:
+    """Return every secret that a step asks for, once: store, name, key."""
+    every = [*pipeline.steps, *pipeline.exit]
+    return [list(one) for one in sorted({tuple(told) for step in every for told in steps.secrets_of(step).values()})]
+
+
+def _exit(step: Step, names: Names) -> dict[str, Any]:
+    return {
+        "id": step.id,
+        "name": step.id,
+        "op": step.op.name,
+        "function": names.functions[step.id],
+        "constant": names.constants[step.id],
+        "argument": arguments(step)["params"],
+        "summary": step.summary,
+        "origin": f"From the spec's {', '.join(step.asked_by)}.",
+        "plain": dict(step.environment),
+        "secrets": steps.secrets_of(step),
+        "timeout": step.timeout,
+    }
+
+
+def _row(step: Step) -> dict[str, Any]:
+    return {"id": step.id, "summary": step.summary, "needs": step.needs, "routes": step.asked_by}
 
 
 def _parameter(one: Parameter) -> dict[str, Any]:
@@ -251,11 +296,8 @@ def _schedule(pipeline: Pipeline) -> dict[str, str] | None:
     return {"cron": cron, "timezone": timezone, "help": told.replace("%", "%%")}
 
 
-def _trace(pipeline: Pipeline) -> dict[str, Any]:
+def _more(pipeline: Pipeline, names: Names) -> dict[str, dict[str, Any]]:
+    """What `run.py` reads of each step besides: the port that each of its artifacts stands for."""
     return {
-        "pipeline": pipeline.name,
-        "steps": [
-            {"id": step.id, "op": step.op.name, "stage": step.stage.value, "routes": step.asked_by, "needs": list(step.needs)}
-            for step in pipeline.steps
-        ],
+        step.id: {"ports": {names.artifact(step, port.name): port.name for port in step.output_ports}} for step in pipeline.steps
     }

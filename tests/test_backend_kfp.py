@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import json
+import os
 import re
 import subprocess
 import symtable
@@ -19,11 +20,15 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from hypothesis import HealthCheck, given, settings
 from mlspec.backends import kubeflow
+from mlspec.backends._kubeflow import compiled, naming
+from mlspec.backends._kubeflow import text as texts
+from mlspec.backends._kubeflow.text import cron
 
-from mlspec import ops
-from mlspec.bundle import Bundle
-from mlspec.diagnostic import Problem
-from mlspec.ir import Artifact, Parameter, Pipeline, Port, Ref, Resources, Schedule, Stage, Step
+from mlspec import build, ops
+from mlspec.diagnostic import Problem, Severity
+from mlspec.ir import Artifact, Distribution, Parameter, Pipeline, Port, Ref, Resources, Schedule, Secret, Stage, Step, Trigger
+from mlspec.runtime import argument
+from tests.kfp_stub import Api, serving
 from tests.pipelines import breast_cancer
 from tests.test_hostile import pipelines
 
@@ -67,7 +72,64 @@ def awkward() -> Pipeline:
     )  # fmt: skip
 
 
-SAMPLES = {"breast_cancer": breast_cancer(), "awkward": awkward()}
+def contained(step_id: str, **fields: Any) -> Step:
+    return step(step_id, **{"op": ops.CONTAINER, "params": {"image": "r/i:1", "command": ["true"]}, **fields})
+
+
+def rich() -> Pipeline:
+    """Everything at once: families that are wired alike and not, containers, secrets, machines, ages, an approval, an exit."""
+    out = (Port("out", Artifact.FILE),)
+    models = tuple(Port(name, Artifact.FILE) for name in ("data", "model"))
+    family: dict[str, Any] = {
+        "family": "trial",
+        "gives": out,
+        "takes": (Port("data", Artifact.FILE),),
+        "inputs": {"data": Ref("read", "out")},
+    }
+    asks: dict[str, Any] = {
+        "resources": Resources(2, 2**30, "gpu", 4, True, (("zone", "eu-1"), ("kind", "big"))),
+        "environment": {"TOKENIZERS_PARALLELISM": "false", "EMPTY": ""},
+        "secrets": {"PASSWORD": Secret("secret", "orders", "password"), "DSN": Secret("env", "ORDERS_DSN")},
+        "retries": 2,
+    }
+    steps = (
+        step("read", gives=out, max_age=3600.0, **asks),
+        *(step(f"trial_{n}", label=f"depth {n}", params={"entrypoint": "mine:fit", "n": n}, **family, **asks) for n in (1, 2, 3)),
+        *(
+            step(
+                f"score_{n}", family="score", takes=models, gives=out, after=("wait",), params={"entrypoint": "mine:score", "n": n}, max_age=60.0,
+                inputs={"data": Ref("read", "out"), "model": Ref(f"trial_{n}", "out")},
+            )
+            for n in (1, 2, 3)
+        ),
+        *(step(f"site_{n}", op=ops.INGEST, family="site", params={"sources": {}, "n": n, "data_root": "."}, bindings={"data_root": "data_root"}) for n in "ab"),
+        step("best", takes=(Port("a", Artifact.FILE), Port("b", Artifact.FILE)), gives=out, inputs={"a": Ref("score_1", "out"), "b": Ref("trial_2", "out")}),
+        step("wait", op=ops.APPROVE, gives=(Port("report", Artifact.REPORT),), takes=(Port("it", Artifact.FILE),), inputs={"it": Ref("read", "out")},
+             params={"step": "wait", "message": "?", "approvers": [], "inputs": ["it"], "seconds": 5, "approvals_root": "a"}, bindings={"approvals_root": "approvals_root"}, retries=3),
+        contained("convert", takes=(Port("from", Artifact.FILE),), gives=(Port("class", Artifact.FILE),), inputs={"from": Ref("best", "out")}, timeout=90.4,
+                  params={"image": "r/i@sha256:0", "command": ["sh", "-c", "cat {inputs.from} {x} > {outputs.class}", "{outputs.class}"]}, **asks),
+        contained("alone", max_age=5.0),
+        step("trial_2_2", takes=(Port("it", Artifact.FILE),), inputs={"it": Ref("convert", "class")}, params={"big": ["long " * 5] * 3000}),
+    )  # fmt: skip
+    told = Step(
+        id="notify", op=ops.NOTIFY, stage=Stage.DEPLOYMENT, routes=(("pipeline", "notify"),), params={"channels": [], "about": {}}, timeout=9.0,
+        secrets={"MLSPEC_SECRET_SLACK_URL": Secret("secret", "slack", "url")},
+    )  # fmt: skip
+    parameters = (Parameter("data_root", ".", "where"), Parameter("approvals_root", "approvals", "answers"))
+    return Pipeline(
+        name="rich", description="All of it.", steps=steps, exit=(told,), parameters=parameters, image="registry.example.com/rich:1",
+        code={"mine.py": "def fit(): ...\n", "deep/er.py": "é\n", "notes.txt": "x"}, triggers=(Trigger("mlspec.data_drift", 60.0, False, ("retraining", "on", 0)),),
+        distribution=Distribution("dask", 4),
+    )  # fmt: skip
+
+
+def several_exits() -> Pipeline:
+    notify = rich().exit[0]
+    other = replace(notify, id="notify_too", timeout=None, retries=1, secrets={}, environment={"A": "b"})
+    return replace(breast_cancer(), exit=(notify, other))
+
+
+SAMPLES = {"breast_cancer": breast_cancer(), "awkward": awkward(), "rich": rich(), "several_exits": several_exits()}
 SAMPLE = pytest.mark.parametrize("pipeline", SAMPLES.values(), ids=SAMPLES)
 
 
@@ -75,7 +137,7 @@ SAMPLE = pytest.mark.parametrize("pipeline", SAMPLES.values(), ids=SAMPLES)
 def hostile() -> list[Pipeline]:
     drawn: list[Pipeline] = []
 
-    @settings(max_examples=12, database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=8, database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(pipelines())
     def draw(pipeline: Pipeline) -> None:
         drawn.append(pipeline)
@@ -84,13 +146,22 @@ def hostile() -> list[Pipeline]:
     return drawn
 
 
+def documents_of(pipeline: Pipeline, path: str = "pipeline.yaml") -> list[dict[str, Any]]:
+    return list(yaml.load_all(kubeflow.emit(pipeline).files[path], yaml.CSafeLoader))
+
+
 def spec_of(pipeline: Pipeline) -> dict[str, Any]:
-    spec: dict[str, Any] = yaml.safe_load(kubeflow.emit(pipeline).files["pipeline.yaml"])
-    return spec
+    return documents_of(pipeline)[0]
+
+
+def tasks_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The tasks of a pipeline, wherever an exit handler has put them."""
+    dag: dict[str, Any] = spec["components"].get("comp-exit-handler-1", spec["root"])["dag"]
+    return dag["tasks"]
 
 
 def task_of(spec: Mapping[str, Any], name: str) -> dict[str, Any]:
-    task: dict[str, Any] = spec["root"]["dag"]["tasks"][name]
+    task: dict[str, Any] = tasks_of(spec)[name]
     return task
 
 
@@ -137,10 +208,7 @@ def test_emission_imports_no_orchestrator_and_ignores_the_hash_seed() -> None:
 
 def test_emitted_python_is_clean(tmp_path: Path, hostile: list[Pipeline]) -> None:
     for index, pipeline in enumerate([*SAMPLES.values(), *hostile]):
-        bundle = Bundle()
-        for path, text in kubeflow.emit(replace(pipeline, code={})).files.items():
-            bundle.add(path, text)
-        bundle.write(tmp_path / str(index))
+        kubeflow.emit(replace(pipeline, code={})).write(tmp_path / str(index))
     ruff = str(Path(sys.executable).with_name("ruff"))
     for command in (["format", "--diff"], ["check"]):
         for place in (tmp_path, tmp_path / "0"):  # seen from its own directory, params.py is a module of the project's
@@ -155,6 +223,9 @@ def test_files(tmp_path: Path) -> None:
         "pipeline.py",
         "pipeline.yaml",
         "run.py",
+        "deploy.py",
+        "cluster.py",
+        "kubernetes.yaml",
         "trace.json",
         "README.md",
         "Dockerfile",
@@ -179,42 +250,103 @@ def test_code_outside_the_project_is_refused() -> None:
 def test_every_artifact_has_a_type_that_kfp_knows() -> None:
     from kfp import dsl  # type: ignore[import-untyped]
 
-    assert set(kubeflow.TYPES) == set(Artifact)
-    for kind in kubeflow.TYPES.values():
+    assert set(naming.TYPES) == set(Artifact)
+    for kind in naming.TYPES.values():
         assert issubclass(getattr(dsl, kind), dsl.Artifact)
 
 
 # -- the compiled pipeline
 
 COMPILE = """
-import sys
-from kfp import compiler
-for place in sys.argv[1:]:
+import importlib, sys
+from pathlib import Path
+import yaml
+from google.protobuf import json_format
+from kfp.compiler import Compiler
+from kfp.compiler.compiler_utils import KubernetesManifestOptions
+
+def here(place):
     sys.path.insert(0, place)
-    import pipeline
-    compiler.Compiler().compile(pipeline.pipeline, place + "/kfp.yaml")
+    return [importlib.import_module(name) for name in ("cluster", "pipeline", "deploy")]
+
+def gone(place):
     sys.path.remove(place)
-    del sys.modules["pipeline"]
-    sys.modules.pop("params", None)
+    for name in ("cluster", "pipeline", "deploy", "params"):
+        sys.modules.pop(name, None)
+
+for place in sys.argv[1:]:
+    _, pipeline, deploy = here(place)
+    Compiler().compile(pipeline.pipeline, place + "/kfp.yaml")
+    if place not in (sys.argv[1], sys.argv[-1]):  # pyyaml writes slowly
+        gone(place)
+        continue
+    options = KubernetesManifestOptions(pipeline_version_name=deploy.version(), include_pipeline_manifest=True)
+    Compiler().compile(
+        pipeline.pipeline, place + "/objects.yaml", kubernetes_manifest_format=True, kubernetes_manifest_options=options
+    )
+    deploy.HERE = Path(place, "written")
+    deploy.HERE.mkdir()
+    (deploy.HERE / "pipeline.yaml").write_bytes(Path(place, "pipeline.yaml").read_bytes())
+    deploy.write()
+    gone(place)
+
+# the last with what a user says of his cluster
+sys.path.insert(0, place)
+import cluster
+cluster.VOLUMES["/data"] = "claim"
+cluster.PULL.append("registry")
+cluster.ENVIRONMENT = "other"
+cluster.SPOT_TOLERATIONS.clear()
+cluster.SPOT_LABELS = {"eks.amazonaws.com/capacityType": "SPOT"}
+import pipeline
+told = json_format.MessageToDict(pipeline.pipeline.platform_spec)["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+Path(place, "cluster.yaml").write_text(yaml.safe_dump(told))
 """
 
 
-def test_pipeline_yaml_is_what_kfp_compiles(tmp_path: Path, hostile: list[Pipeline]) -> None:
+@pytest.fixture(scope="module")
+def compiled_by_kfp(tmp_path_factory: pytest.TempPathFactory, hostile: list[Pipeline]) -> list[Path]:
+    """Projects, with what kfp makes of each; the last is of `rich`. One process, because kfp takes long to import."""
+    top = tmp_path_factory.mktemp("compiled")
     places = []
-    # kfp repeats defaults in a YAML comment as they are; ours are paths.
-    calm = [
-        replace(one, parameters=tuple(replace(each, default=".") for each in one.parameters))
-        for one in (*SAMPLES.values(), *hostile)
-    ]
-    for index, pipeline in enumerate(calm):
-        places.append(tmp_path / str(index))
-        kubeflow.emit(pipeline).write(places[-1])
+    for index, pipeline in enumerate((*SAMPLES.values(), *hostile, rich())):
+        # kfp repeats defaults in a YAML comment as they are; ours are paths.
+        calm = replace(pipeline, parameters=tuple(replace(each, default=".") for each in pipeline.parameters))
+        places.append(top / str(index))
+        kubeflow.emit(calm).write(places[-1])
     subprocess.run([sys.executable, "-c", COMPILE, *map(str, places)], check=True)
-    for place in places:
-        ours, theirs = (
-            list(yaml.safe_load_all((place / name).read_text(encoding="utf-8"))) for name in ("pipeline.yaml", "kfp.yaml")
-        )
-        assert ours == theirs
+    return places
+
+
+def read(place: Path) -> list[Any]:
+    return list(yaml.load_all(place.read_text(encoding="utf-8"), yaml.CSafeLoader))
+
+
+def test_pipeline_yaml_is_what_kfp_compiles(compiled_by_kfp: list[Path]) -> None:
+    for place in compiled_by_kfp:
+        assert read(place / "pipeline.yaml") == read(place / "kfp.yaml")
+
+
+def test_the_objects_of_kubernetes_are_what_kfp_writes(compiled_by_kfp: list[Path]) -> None:
+    for place in (compiled_by_kfp[0], compiled_by_kfp[-1]):
+        ours = read(place / "kubernetes.yaml")
+        assert [one["kind"] for one in ours] == ["Pipeline", "PipelineVersion"]
+        assert ours == read(place / "objects.yaml") == read(place / "written" / "kubernetes.yaml")
+        for one in ours:
+            assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", one["metadata"]["name"])
+        assert read(place / "written" / "pipeline.vertex.yaml") == read(place / "pipeline.yaml")[:1]
+
+
+def test_what_the_user_says_of_his_cluster_counts(compiled_by_kfp: list[Path]) -> None:
+    [executors] = read(compiled_by_kfp[-1] / "cluster.yaml")
+    assert len(executors) == len(spec_of(rich())["deploymentSpec"]["executors"])
+    for one in executors.values():
+        assert [(mount["constant"], mount["mountPath"]) for mount in one["pvcMount"]] == [("claim", "/data")]
+        assert one["imagePullSecret"][0]["secretName"] == "registry"
+    trial = executors["exec-trial"]
+    assert {one["secretName"] for one in trial["secretAsEnv"]} == {"orders", "other"}
+    assert "tolerations" not in trial
+    assert trial["nodeAffinity"][0]["matchExpressions"][0]["values"] == ["SPOT"]
 
 
 @SAMPLE
@@ -222,51 +354,73 @@ def test_the_compiled_pipeline_is_sound(pipeline: Pipeline) -> None:
     from google.protobuf import json_format  # type: ignore[import-untyped]
     from kfp.pipeline_spec import pipeline_spec_pb2  # type: ignore[import-untyped]
 
-    spec = spec_of(pipeline)
-    assert list(faults(spec)) == []
+    spec, *platform = documents_of(pipeline)
+    assert list(faults(spec, *platform)) == []
     json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())  # raises for a key that it does not know
-    names = {one.id: task for one, task in zip(pipeline.steps, [task.task for task in kubeflow._tasks(pipeline)], strict=True)}
-    found = {(need, name) for name, task in spec["root"]["dag"]["tasks"].items() for need in task.get("dependentTasks", [])}
-    assert found == {(names[one], names[other]) for one, other in pipeline.edges}
+    if platform:
+        from kfp.kubernetes import kubernetes_executor_config_pb2  # type: ignore[import-untyped]
+
+        for executor in platform[0]["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+            json_format.ParseDict(executor, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
+    names = {task.step.id: task.task for task in naming.tasks(pipeline).steps}
+    looks = {task.look for task in naming.tasks(pipeline).steps if task.look}
+    found = {(need, name) for name, task in tasks_of(spec).items() for need in task.get("dependentTasks", [])}
+    assert {edge for edge in found if not looks & set(edge)} == {(names[one], names[other]) for one, other in pipeline.edges}
+    assert len(tasks_of(spec)) == len(pipeline.steps) + len(looks)
 
 
-def faults(spec: Mapping[str, Any]) -> Iterator[str]:
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "specs").glob("*.yaml")))
+def test_the_gallery_is_sound(name: str) -> None:
+    pipeline = build.pipeline_of(build.open_spec(ROOT / "specs" / f"{name}.yaml"))
+    assert list(faults(*documents_of(pipeline))) == []
+    assert not [finding for finding in kubeflow.lacks(pipeline) if finding.severity is Severity.ERROR]
+
+
+def faults(spec: Mapping[str, Any], platform: Mapping[str, Any] | None = None) -> Iterator[str]:
     """Yield what is wrong with a compiled pipeline that kfp's loader and protocol buffers accept: references to nothing, mostly."""
-    tasks, components = spec["root"]["dag"]["tasks"], spec["components"]
-    executors = spec["deploymentSpec"]["executors"]
-    declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-    yield from (
-        f"unused {name}" for name in sorted(components.keys() - {task["componentRef"]["name"] for task in tasks.values()})
-    )
-    yield from (f"unused {name}" for name in sorted(executors.keys() - {one["executorLabel"] for one in components.values()}))
+    components, executors = spec["components"], spec["deploymentSpec"]["executors"]
+    graphs = {"root": spec["root"], **{name: one for name, one in components.items() if "dag" in one}}
+    used = {task["componentRef"]["name"] for graph in graphs.values() for task in graph["dag"]["tasks"].values()}
+    yield from (f"unused {name}" for name in sorted(components.keys() - used))
+    labels = {one["executorLabel"] for one in components.values() if "dag" not in one}
+    yield from (f"unused {name}" for name in sorted(executors.keys() - labels))
+    asked = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"] if platform else {}
+    yield from (f"Kubernetes is told of {name}" for name in sorted(asked.keys() - executors.keys()))
+    for graph in graphs.values():
+        yield from _of_graph(graph, components, executors)
+
+
+def _of_graph(graph: Mapping[str, Any], components: Mapping[str, Any], executors: Mapping[str, Any]) -> Iterator[str]:
+    tasks = graph["dag"]["tasks"]
     for name, task in tasks.items():
         component = components.get(task["componentRef"]["name"])
-        if component is None or component["executorLabel"] not in executors:
+        if component is None or ("dag" not in component and component["executorLabel"] not in executors):
             yield f"{name}: no component or executor"
             continue
-        yield from _bad_inputs(name, task, component, tasks, components, declared)
+        yield from _bad_inputs(name, task, component, graph, components)
         yield from (f"{name}: needs {need}" for need in task.get("dependentTasks", []) if need not in tasks)
     yield from _cycles(tasks)
 
 
 def _bad_inputs(
-    name: str,
-    task: Mapping[str, Any],
-    component: Mapping[str, Any],
-    tasks: Mapping[str, Any],
-    components: Mapping[str, Any],
-    declared: Mapping[str, Any],
+    name: str, task: Mapping[str, Any], component: Mapping[str, Any], graph: Mapping[str, Any], components: Mapping[str, Any]
 ) -> Iterator[str]:
-    for kind in ("parameters", "artifacts"):
-        given, wanted = task["inputs"].get(kind, {}), component.get("inputDefinitions", {}).get(kind, {})
-        yield from (f"{name}: {kind} {sorted(given.keys() ^ wanted.keys())}" for _ in [0] if given.keys() != wanted.keys())
+    tasks = graph["dag"]["tasks"]
+    for kind, one in (("parameters", "Parameter"), ("artifacts", "Artifact")):
+        given, wanted = task.get("inputs", {}).get(kind, {}), component.get("inputDefinitions", {}).get(kind, {})
+        declared = graph.get("inputDefinitions", {}).get(kind, {})
+        if given.keys() != wanted.keys():
+            yield f"{name}: {kind} {sorted(given.keys() ^ wanted.keys())}"
         for key, source in given.items():
-            if "componentInputParameter" in source and source["componentInputParameter"] not in declared:
-                yield f"{name}.{key}: no parameter {source['componentInputParameter']}"
-            if ref := source.get("taskOutputArtifact"):
+            [(how, ref)] = source.items()
+            if how == f"componentInput{one}" and ref not in declared:
+                yield f"{name}.{key}: no {ref}"
+            if how == "taskFinalStatus" and ref["producerTask"] not in tasks:
+                yield f"{name}.{key}: the end of {ref}"
+            if how == f"taskOutput{one}":
                 made = tasks.get(ref["producerTask"], {}).get("componentRef", {}).get("name")
-                outputs = components.get(made, {}).get("outputDefinitions", {}).get("artifacts", {})
-                if ref["outputArtifactKey"] not in outputs:
+                outputs = components.get(made, {}).get("outputDefinitions", {}).get(kind, {})
+                if ref[f"output{one}Key"] not in outputs:
                     yield f"{name}.{key}: nothing makes {ref}"
                 elif ref["producerTask"] not in task.get("dependentTasks", []):
                     yield f"{name}.{key}: does not wait for {ref['producerTask']}"
@@ -294,6 +448,8 @@ def _cycles(tasks: Mapping[str, Any]) -> Iterator[str]:
         ("root", "dag", "tasks", "train", "inputs", "parameters", "params"),
         ("root", "inputDefinitions", "parameters", "data_root"),
         ("root", "dag", "tasks", "train", "dependentTasks"),
+        ("root", "dag", "tasks", "look"),
+        ("root", "dag", "tasks", "ingest", "inputs", "parameters", "seen", "taskOutputParameter", "outputParameterKey"),
     ],
     ids=lambda path: ".".join(map(str, path[2:])),
 )
@@ -307,6 +463,41 @@ def test_the_check_of_the_compiled_pipeline_can_fail(path: tuple[Any, ...]) -> N
     else:
         del place[path[-1]]
     assert list(faults(spec))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("components", "comp-exit-handler-1", "inputDefinitions", "parameters", "pipelinechannel--data_root"),
+        (
+            "components",
+            "comp-exit-handler-1",
+            "dag",
+            "tasks",
+            "best",
+            "inputs",
+            "artifacts",
+            "a",
+            "taskOutputArtifact",
+            "producerTask",
+        ),
+        ("root", "dag", "tasks", "notify", "inputs", "parameters", "ended", "taskFinalStatus", "producerTask"),
+        ("root", "dag", "tasks", "exit-handler-1"),
+        ("deploymentSpec", "executors", "exec-trial-2"),
+    ],
+    ids=lambda path: ".".join(map(str, path[1:])),
+)
+def test_the_check_sees_into_an_exit_handler(path: tuple[Any, ...]) -> None:
+    spec: Any
+    spec, platform = documents_of(rich())
+    place = spec
+    for part in path[:-1]:
+        place = place[part]
+    if isinstance(place[path[-1]], str):
+        place[path[-1]] = "ghost"
+    else:
+        del place[path[-1]]
+    assert list(faults(spec, platform))
 
 
 def test_a_cycle_is_found() -> None:
@@ -328,7 +519,7 @@ def test_components_are_written_as_kfp_can_read_them(pipeline: Pipeline) -> None
             assert node.annotation is None or not isinstance(node.annotation, ast.BinOp)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "dsl.component":
             assert {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords} == {
-                "base_image": "IMAGE",
+                "base_image": "cluster.IMAGE",
                 "install_kfp_package": "False",
             }
 
@@ -341,10 +532,12 @@ def test_components_use_nothing_of_their_module(pipeline: Pipeline) -> None:
 
     source = kubeflow.emit(pipeline).files["pipeline.py"]
     known = {*dir(builtins), *dir(dsl), *typing.__all__, "kfp", "dsl"}
-    components = kubeflow._functions(source)
-    for one in kubeflow._tasks(pipeline):
-        assert set(_globals(symtable.symtable(components[one.function], "component", "exec"))) <= known
-        ast.parse(components[one.function])
+    components = compiled.functions(source)
+    named = naming.tasks(pipeline)
+    shipped = {task.function for task in (*named.steps, *filter(None, [named.exit])) if not task.contained}
+    for function in shipped | ({"look"} & components.keys()):
+        assert set(_globals(symtable.symtable(components[function], "component", "exec"))) <= known
+        ast.parse(components[function])
 
 
 def _globals(table: symtable.SymbolTable) -> Iterator[str]:
@@ -356,10 +549,11 @@ def _globals(table: symtable.SymbolTable) -> Iterator[str]:
 @SAMPLE
 def test_params_travel_as_text_that_kfp_leaves_alone(pipeline: Pipeline) -> None:
     spec = spec_of(pipeline)
-    for one in kubeflow._tasks(pipeline):
+    for one in [task for task in naming.tasks(pipeline).steps if not task.contained]:
         constant = task_of(spec, one.task)["inputs"]["parameters"]["params"]["runtimeValue"]["constant"]
         assert "{{" not in constant
-        told = json.loads(constant)
+        told = argument.read(constant)
+        assert constant.startswith("{") == (len(json.dumps(one.step.params)) < 30_000)
         assert told == one.step.params
         assert repr(told) == repr(json.loads(json.dumps(one.step.params, sort_keys=True)))  # 1 stays 1, not 1.0
 
@@ -369,10 +563,20 @@ def test_params_are_written_in_a_module_of_their_own(pipeline: Pipeline) -> None
     files = kubeflow.emit(pipeline).files
     space: dict[str, Any] = {}
     exec(compile(files["params.py"], "params.py", "exec"), space)
-    constants = {one.function.upper(): one.step.params for one in kubeflow._tasks(pipeline)}
+    named = naming.tasks(pipeline)
+    constants: dict[str, Any] = {}
+    for one in named.steps:
+        if one.family:
+            constants.setdefault(one.function.upper(), {})[one.step.id] = one.step.params
+        else:
+            constants[one.function.upper()] = one.step.params
+    if named.exit:
+        constants[named.exit.function.upper()] = compiled.exit_params(pipeline)
+    labels = {one.id: one.label for one in pipeline.steps if one.label}
+    assert space.pop("LABELS", {}) == labels
     assert {name: value for name, value in space.items() if name.isupper()} == constants
     read = {found.removeprefix("params.") for found in re.findall(r"params\.[A-Z]\w*", files["pipeline.py"])}
-    assert read == constants.keys()
+    assert read - {"LABELS"} == constants.keys()
 
 
 def test_a_module_of_the_users_may_be_called_params() -> None:
@@ -381,9 +585,9 @@ def test_a_module_of_the_users_may_be_called_params() -> None:
     assert files["src/params.py"] == "x = 1\n"
     assert files["params.py"] == kubeflow.emit(breast_cancer()).files["params.py"]
     assert not {"!params.py", "!pipeline.py"} & set(files[".dockerignore"].splitlines())
-    for text in kubeflow._functions(files["pipeline.py"]).values():
+    for text in compiled.functions(files["pipeline.py"]).values():
         names = {alias.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import) for alias in node.names}
-        assert names <= {"json"}
+        assert not names & {"params", "pipeline", "cluster"}
 
 
 def test_no_placeholder_reaches_the_source_of_a_component() -> None:
@@ -392,10 +596,47 @@ def test_no_placeholder_reaches_the_source_of_a_component() -> None:
         assert "{{" not in executor["container"]["command"][3]
 
 
-def test_what_reads_or_changes_the_world_is_never_cached() -> None:
-    tasks = spec_of(breast_cancer())["root"]["dag"]["tasks"]
-    assert {name for name, task in tasks.items() if not task["cachingOptions"].get("enableCache")} == {"ingest", "register"}
-    assert "enableCache" not in task_of(spec_of(awkward()), "class")["cachingOptions"]
+def test_what_changes_the_world_is_never_cached_and_what_reads_it_is_told() -> None:
+    tasks = tasks_of(spec_of(breast_cancer()))
+    assert {name for name, task in tasks.items() if not task["cachingOptions"].get("enableCache")} == {"look", "register"}
+    assert tasks["ingest"]["inputs"]["parameters"]["seen"] == {
+        "taskOutputParameter": {"outputParameterKey": "seen", "producerTask": "look"}
+    }
+    tasks = tasks_of(spec_of(rich()))
+    uncached = {name for name, task in tasks.items() if not task["cachingOptions"].get("enableCache")}
+    assert {name for name in uncached if not name.startswith("look")} == {"wait", "alone"}
+    assert uncached >= {"look", "look-2", "look-6"}
+
+
+def test_an_age_is_counted_where_a_chain_begins() -> None:
+    named = naming.tasks(rich())
+    looks = {task.step.id: compiled.look_arguments(task.step)["seconds"] for task in named.steps if task.look}
+    assert looks == {"read": "3600", "site_a": "0", "site_b": "0", "score_1": "60", "score_2": "60", "score_3": "60"}
+    aged = replace(breast_cancer(), steps=tuple(replace(one, max_age=86_400.0) for one in breast_cancer().steps))
+    assert [task.step.id for task in naming.tasks(aged).steps if task.look] == ["ingest"]
+    assert "seconds: str" in kubeflow.emit(aged).files["pipeline.py"]
+
+
+def test_a_change_of_code_is_a_change_of_the_tasks_that_call_it() -> None:
+    before, after = rich(), replace(rich(), code={**rich().code, "mine.py": "def fit(): return 1\n"})
+    old, new = tasks_of(spec_of(before)), tasks_of(spec_of(after))
+    called = {task.task for task in naming.tasks(before).steps if task.coded}
+    assert called == {"read", "trial", "trial-2", "trial-3", "score", "score-2", "score-3", "best"}
+    assert {name for name in old if old[name] != new[name]} == called
+    assert texts.code(replace(before, code={**before.code, "notes.txt": "y"})) == texts.code(before)
+
+
+def test_monitoring_runs_no_training_again() -> None:
+    """Every task but those that write the spec down is the same, with what it runs."""
+
+    def compiled_from(monitoring: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        opened = build.open_spec(ROOT / "specs" / "churn.yaml", sets=[monitoring] if monitoring else [])
+        spec = spec_of(build.pipeline_of(opened))
+        return tasks_of(spec), spec["deploymentSpec"]["executors"]
+
+    (tasks, executors), (others, changed) = compiled_from(""), compiled_from("monitoring.data_drift.window=3 d")
+    assert executors == changed
+    assert {name for name in tasks if tasks[name] != others[name]} == {"package", "report"}
 
 
 def test_retries_and_time_limits() -> None:
@@ -405,12 +646,18 @@ def test_retries_and_time_limits() -> None:
     assert "timeout=600.0" in container_of(spec, "train")["command"][3]
     assert "timeout" not in container_of(spec, "evaluate")["command"][3]
     stubborn = tuple(replace(one, retries=3) for one in breast_cancer().steps)
-    tasks = spec_of(replace(breast_cancer(), steps=stubborn))["root"]["dag"]["tasks"]
-    assert {name for name, task in tasks.items() if "retryPolicy" not in task} == {"check-data", "gate"}
+    tasks = tasks_of(spec_of(replace(breast_cancer(), steps=stubborn)))
+    assert {name for name, task in tasks.items() if "retryPolicy" not in task} == {"check-data", "gate", "look"}
 
 
 def test_resources() -> None:
     spec = spec_of(awkward())
+    assert container_of(spec_of(rich()), "trial-3")["resources"]["accelerator"] == {
+        "count": "4",
+        "resourceCount": "4",
+        "resourceType": "nvidia.com/gpu",
+        "type": "nvidia.com/gpu",
+    }
     asked = container_of(spec, "class")["resources"]
     assert (asked["resourceCpuLimit"], asked["resourceMemoryRequest"], asked["accelerator"]["type"]) == (
         "0.5",
@@ -456,15 +703,239 @@ def test_what_the_interface_shows() -> None:
     ],
 )
 def test_cron_gets_seconds_and_one_sunday(five: str, six: str) -> None:
-    assert kubeflow.cron(five) == six
+    assert cron(five) == six
 
 
 def test_a_time_zone_is_told_not_converted() -> None:
     found = list(kubeflow.lacks(breast_cancer()))
     assert [(one.code, one.route) for one in found] == [("schedule-time-zone", ("pipeline", "timezone"))]
     readme = kubeflow.emit(breast_cancer()).files["README.md"]
-    assert "--cron-expression '0 0 3 * * 1'" in readme
+    assert "`0 0 3 * * 1`" in readme
+    assert 'CRON = "0 0 3 * * 1"' in kubeflow.emit(breast_cancer()).files["deploy.py"]
     assert "CRON_SCHEDULE_TIMEZONE" in readme
     for schedule in (None, Schedule("0 3 * * 1", "UTC")):
         assert list(kubeflow.lacks(breast_cancer(schedule=schedule))) == []
         assert "CRON_SCHEDULE_TIMEZONE" not in kubeflow.emit(breast_cancer(schedule=schedule)).files["README.md"]
+
+
+# -- what the cluster is told
+
+
+def test_secrets_are_named_and_never_told() -> None:
+    _, platform = documents_of(rich())
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert set(executors) == {"exec-read", "exec-trial", "exec-trial-2", "exec-trial-3", "exec-convert", "exec-notify"}
+    found = [(one["secretName"], *one["keyToEnv"][0].values()) for one in executors["exec-trial-2"]["secretAsEnv"]]
+    assert found == [("rich-environment", "DSN", "ORDERS_DSN"), ("orders", "PASSWORD", "password")]
+    assert all(one["optional"] is False for one in executors["exec-trial-2"]["secretAsEnv"])
+    assert "| `trial_1` | `DSN` | `rich-environment` | `ORDERS_DSN` |" in kubeflow.emit(rich()).files["README.md"]
+    told = [one for one in kubeflow.lacks(rich()) if one.code == "environment-is-a-secret"]
+    assert told[0].severity is Severity.INFO
+    assert "ORDERS_DSN is read from the secret rich-environment" in told[0].message
+
+
+def test_machines() -> None:
+    _, platform = documents_of(rich())
+    told = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-convert"]
+    assert told["nodeSelector"] == {"labels": {"zone": "eu-1", "kind": "big"}}
+    spot = {"key": "cloud.google.com/gke-spot", "operator": "Equal", "value": "true", "effect": "NoSchedule"}
+    assert told["tolerations"] == [spot]
+    assert told["nodeAffinity"][0]["weight"] == 100
+    assert told["activeDeadlineSeconds"] == "90"
+    environment = container_of(spec_of(rich()), "convert")["env"]
+    assert environment == [{"name": "EMPTY"}, {"name": "TOKENIZERS_PARALLELISM", "value": "false"}]
+
+
+def test_containers_are_what_the_spec_says() -> None:
+    found = container_of(spec_of(rich()), "convert")
+    inside, outside = "{{$.inputs.artifacts['from_'].path}}", "{{$.outputs.artifacts['class_'].path}}"
+    assert found["image"] == "r/i@sha256:0"
+    assert found["command"] == ["sh", "-c", f"cat {inside} {{x}} > {outside}", outside]
+    assert "args" not in found
+
+
+def test_one_component_for_a_family() -> None:
+    source = kubeflow.emit(rich()).files["pipeline.py"]
+    assert source.count("def trial(") == source.count("= trial(") == 1
+    assert source.count("def score(") == source.count("= score(") == 1
+    spec = spec_of(rich())
+    assert {task_of(spec, name)["taskInfo"]["name"] for name in ("trial", "trial-2", "trial-3")} == {
+        "depth 1",
+        "depth 2",
+        "depth 3",
+    }
+    assert task_of(spec, "score-2")["inputs"]["artifacts"]["model"]["taskOutputArtifact"]["producerTask"] == "trial-2"
+    assert task_of(spec, "score-2")["dependentTasks"] == ["look-5", "read", "trial-2", "wait"]
+
+
+def test_what_runs_at_the_end() -> None:
+    spec = spec_of(rich())
+    assert set(spec["root"]["dag"]["tasks"]) == {"exit-handler-1", "notify"}
+    last = spec["root"]["dag"]["tasks"]["notify"]
+    assert last["triggerPolicy"] == {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
+    assert last["inputs"]["parameters"]["ended"] == {"taskFinalStatus": {"producerTask": "exit-handler-1"}}
+    both = spec_of(several_exits())["root"]["dag"]["tasks"]
+    assert set(both) == {"exit-handler-1", "at-exit"}
+    assert both["at-exit"]["retryPolicy"]["maxRetryCount"] == 1
+
+
+# -- the other forms
+
+
+def test_vertex_gets_one_document() -> None:
+    files = kubeflow.emit(rich()).files
+    assert [*yaml.safe_load_all(files["pipeline.vertex.yaml"])] == documents_of(rich())[:1]
+    assert "submit `pipeline.vertex.yaml`" in files["README.md"]
+    plain = kubeflow.emit(breast_cancer()).files
+    assert "pipeline.vertex.yaml" not in plain
+    assert len(list(yaml.safe_load_all(plain["pipeline.yaml"]))) == 1
+
+
+# -- the scripts
+
+
+DEPLOY = """
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout
+sys.path.insert(0, ".")
+import deploy
+for words in json.loads(sys.argv[1]):
+    sys.argv[1:] = words
+    said, code = io.StringIO(), 0
+    with redirect_stdout(said), redirect_stderr(said):
+        try:
+            deploy.main()
+        except SystemExit as end:
+            code = end.code or 0
+    print(json.dumps([code, said.getvalue()]))
+"""
+
+
+def deploy(place: Path, api: Api, *commands: list[str]) -> list[tuple[Any, str]]:
+    """Run commands of deploy.py in one process (kfp takes long to import): how each ended, and what it said."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("KF", "ML_PIPELINE"))}
+    environment |= {"KF_PIPELINES_ENDPOINT": api.address, "HOME": str(place), "NO_PROXY": "127.0.0.1"}
+    script = [sys.executable, "-W", "ignore", "-c", DEPLOY, json.dumps(commands)]
+    ended = subprocess.run(script, cwd=place, env=environment, capture_output=True, text=True, check=True)
+    return [tuple(json.loads(line)) for line in ended.stdout.splitlines()]
+
+
+def test_the_scripts_that_deploy(tmp_path: Path) -> None:
+    """With kfp's own client, against a stand-in for the API."""
+    kubeflow.emit(breast_cancer()).write(tmp_path)
+    name = documents_of(breast_cancer(), "kubernetes.yaml")[1]["metadata"]["name"]
+    with serving() as api:
+        told = deploy(
+            tmp_path,
+            api,
+            ["upload"],
+            ["upload"],
+            ["run", "--param", "data_root=/data=1", "--wait", "30"],
+            ["run", "--param", "nothing=1"],
+            ["schedule"],
+            ["schedule", "--param", "registry_root=/r"],
+            ["schedule", "--cron", "0 3 * * *"],
+        )
+    assert [code for code, _ in told if not isinstance(code, str)] == [0] * 5
+    assert "has no parameter nothing" in told[3][0]
+    assert "six fields" in told[6][0]
+    [pipeline] = api.kept["pipelines"].values()
+    assert sorted(one["display_name"] for one in api.kept["versions"].values()) == ["tumours", name]
+    [body] = api.bodies("POST", "/pipelines/upload_version")
+    assert (tmp_path / "pipeline.yaml").read_text() in body.replace("\r\n", "\n")
+    [version] = [one for one in api.kept["versions"].values() if one["display_name"] == name]
+    which = {"pipeline_id": pipeline["pipeline_id"], "pipeline_version_id": version["pipeline_version_id"]}
+
+    assert "SUCCEEDED" in told[2][1]
+    [run] = api.bodies("POST", "/runs")
+    assert run["pipeline_version_reference"] == which
+    assert run["runtime_config"]["parameters"] == {"data_root": "/data=1"}
+    assert "pipeline_spec" not in run  # where a caching option of the whole run would be written in
+
+    schedules = api.bodies("POST", "/recurringruns")
+    for one in schedules:
+        assert one["trigger"]["cron_schedule"]["cron"] == "0 0 3 * * 1"
+        assert (one["max_concurrency"], one["no_catchup"], one["mode"]) == (1, True, "ENABLE")
+        assert one["pipeline_version_reference"] == which
+    assert [one["runtime_config"].get("parameters") for one in schedules] == [{}, {"registry_root": "/r"}]
+    [left] = api.kept["recurringruns"].values()
+    assert left["runtime_config"] == schedules[1]["runtime_config"]
+    assert len(api.kept["experiments"]) == 1
+
+
+# -- limits
+
+
+def test_what_a_cluster_would_refuse_is_told_before() -> None:
+    def codes(**fields: Any) -> list[tuple[str, Severity]]:
+        one = step("one", routes=(("steps", "one"),), **fields)
+        return [(found.code, found.severity) for found in kubeflow.lacks(Pipeline(name="x", description="", steps=(one,)))]
+
+    error, warning = Severity.ERROR, Severity.WARNING
+    noise = [f"{number * 2654435761 % 2**32:08x}" for number in range(60_000)]
+    assert codes() == []
+    assert codes(params={"long": "x" * 10**6}) == []  # packed
+    assert codes(params={"long": noise}) == [("too-large-for-kubeflow", error)]
+    assert codes(secrets={"A": Secret("secret", "Not A Name", "k")}) == [("not-for-kubernetes", error)]
+    assert codes(secrets={"A": Secret("secret", "ok", "not ok")}) == [("not-for-kubernetes", error)]
+    assert codes(environment={"A": "$(HOME)"}) == [("kubeflow-expands", warning)]
+    assert codes(resources=Resources(node=(("a b", "c"),))) == [("not-for-kubernetes", error)]
+    assert codes(resources=Resources(node=(("a.b/c", "d"),), accelerator="gpu")) == []
+    assert codes(resources=Resources(accelerator="two words")) == [("not-for-kubernetes", error)]
+    command = {"op": ops.CONTAINER, "params": {"image": "i", "command": ["{{$.x}}"]}}
+    assert codes(**command) == [("not-for-kubernetes", error)]
+    [found] = kubeflow.lacks(Pipeline(name="x", description="", steps=(step("one", routes=(("steps", "one"),), **command),)))
+    assert found.route == ("steps", "one", "command")
+    default = Parameter("data_root", "x" * 10_000, "")
+    assert [one.code for one in kubeflow.lacks(replace(rich(), parameters=(default, *rich().parameters[1:])))][
+        -1
+    ] == "too-large-for-kubeflow"
+
+
+def many(count: int) -> Pipeline:
+    """A chain of families: `count` steps in the end."""
+    out = (Port("out", Artifact.FILE),)
+    takes = (Port("a", Artifact.FILE), Port("data", Artifact.FILE))
+    steps = [step("start", gives=out)]
+    for number in range(count // 2):
+        start, fitted = (
+            {"a": Ref("start", "out"), "data": Ref("start", "out")},
+            {"a": Ref(f"fit_{number}", "out"), "data": Ref("start", "out")},
+        )
+        params = {"entrypoint": "mine:run", "machine": f"m{number}", "columns": [f"sensor_{one}" for one in range(20)]}
+        steps += [step(f"fit_{number}", family="fit", takes=takes, gives=out, inputs=start, params=params)]
+        steps += [step(f"score_{number}", family="score", takes=takes, gives=out, inputs=fitted, params=params)]
+    return Pipeline(name="many", description="", steps=tuple(steps))
+
+
+def test_many_steps_take_as_much_longer_as_they_are_more() -> None:
+    import time
+
+    def seconds(count: int) -> float:
+        pipeline = many(count)
+        began = time.process_time()
+        kubeflow.emit(pipeline)
+        return time.process_time() - began
+
+    seconds(10)
+    few, more = min(seconds(100) for _ in range(3)), min(seconds(500) for _ in range(2))
+    assert more < 5 * few * 2, (few, more)
+    [found] = kubeflow.lacks(many(1200))
+    assert (found.code, found.severity) == ("too-large-for-kubeflow", Severity.WARNING)
+
+
+# -- what is said
+
+
+def test_every_notion_is_realised_or_lacking() -> None:
+    from mlspec.backend import NOTIONS
+
+    assert set(NOTIONS) == kubeflow.REALISES.keys() | kubeflow.LACKS.keys()
+    assert {one.code for one in kubeflow.lacks(rich())} == {
+        "no-triggers",
+        "no-cluster-of-workers",
+        "exit-names-no-step",
+        "environment-is-a-secret",
+    }
+    told = kubeflow.emit(rich()).files["README.md"]
+    assert "nothing in Kubeflow Pipelines starts a run at mlspec.data" in told.replace("\\", "")

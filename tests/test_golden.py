@@ -20,7 +20,7 @@ from mlspec.ir import Pipeline
 ROOT = Path(__file__).parent.parent
 GOLDEN = Path(__file__).parent / "golden"
 SPECS = sorted(path.stem for path in (ROOT / "specs").glob("*.yaml"))
-BACKENDS = ("kfp", "prefect", "zenml")
+BACKENDS = ("kfp", "prefect", "zenml", "airflow")
 WHOLE = "breast-cancer"
 LOCK = "requirements.txt"
 

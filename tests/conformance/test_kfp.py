@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from mlspec.backends import kubeflow
 from mlspec import ops, runtime
 from mlspec.backend import Outcome, execute
 from mlspec.diagnostic import Problem
-from mlspec.ir import Artifact, Parameter, Pipeline, Port, Ref, Stage, Step
+from mlspec.ir import Artifact, Parameter, Pipeline, Port, Ref, Secret, Stage, Step
 from mlspec.runtime.artifact import digest
 from tests.pipelines import breast_cancer
 
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 MINE = '''
 import json
+import os
 import time
 from pathlib import Path
 
@@ -54,6 +56,20 @@ def never(inputs, outputs, tries):
 def sleep(inputs, outputs, mark):
     time.sleep(60)
     Path(mark).write_text("woke up")
+
+
+def refuses(inputs, outputs):
+    raise OSError("no")
+
+
+def secret(inputs, outputs):
+    """Say whether the variables are there, and nothing of what they hold."""
+    told = {name: len(os.environ.get(name, "")) for name in ("PASSWORD", "DSN", "PLAIN")}
+    return note(inputs, outputs, **told)
+
+
+def tell(alert, place):
+    Path(place).write_text(json.dumps({name: alert[name] for name in ("state", "failed")}))
 
 
 def measured(inputs, outputs, value):
@@ -255,10 +271,161 @@ def test_faults_retries_limits_and_awkward_values(tmp_path: Path) -> None:
     assert not Path(tries["woke"]).exists()
     assert repr(ran.note("json.class")["params"]) == repr(dict(sorted(values.items())))
     assert set(ran.note("class.out")["inputs"]) == {"a", "params", "from"}
-    keys = json.loads((ran.project / "trace.json").read_text())["steps"]["json"]["outputs"]
+    keys = json.loads((ran.project / "trace.json").read_text())["steps"]["json"]["artifacts"]
     assert set(keys) == {"class", "params", "json", "_x"}
     for key in keys.values():
         assert set(ran.metadata("json", key)) == {"letters"}
+
+
+def telling(place: Path) -> Step:
+    channel = {"kind": "custom", "entrypoint": "pipeline:tell", "severity": "info", "params": {"place": str(place)}}
+    params = {"channels": [channel], "about": {"name": "conform"}}
+    return Step(id="notify", op=ops.NOTIFY, stage=Stage.DEPLOYMENT, routes=(("pipeline", "notify"),), params=params)
+
+
+def asking(step_id: str, **fields: Any) -> Step:
+    params = {"step": step_id, "message": "?", "approvers": [], "inputs": [], "seconds": 1.0, "approvals_root": "approvals"}
+    gives = (Port("report", Artifact.REPORT),)
+    bindings = {"approvals_root": "approvals_root"}
+    given = {"op": ops.APPROVE, "params": params, "gives": gives, "bindings": bindings}
+    return Step(id=step_id, stage=Stage.DEPLOYMENT, routes=(("steps", step_id),), **given, **fields)
+
+
+def test_families_secrets_answers_and_the_end_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What passes between them, what is skipped, what is told at the end; then again: what is not made anew."""
+    trials = [
+        call(f"trial_{n}", family="trial", label=f"n = {n}", params={"n": n}, inputs={"it": Ref("start", "out")})
+        for n in range(3)
+    ]
+    scores = [call(f"score_{n}", family="score", inputs={"it": Ref(f"trial_{n}", "out")}, after=("yes",)) for n in range(3)]
+    hidden = {"PASSWORD": Secret("secret", "orders", "password"), "DSN": Secret("env", "ORDERS_DSN")}
+    pipeline = of(
+        call("start", params={"n": 500}),
+        *trials,
+        *scores,
+        call("hidden", "secret", secrets=hidden, environment={"PLAIN": "four"}),
+        call("lost", "secret", secrets={"PASSWORD": Secret("secret", "nowhere", "password")}),
+        call("long", params={"long": ["many words"] * 20_000}, gives=()),
+        asking("yes"),
+        asking("no"),
+        asking("nobody"),
+        call("after_no", after=("no",)),
+        call("refuses", "refuses"),
+        parameters=(Parameter("approvals_root", "approvals", ""),),
+        exit=(telling(tmp_path / "told"),),
+    )
+    answers = tmp_path / "work space" / "approvals"
+    answers.mkdir(parents=True)
+    for name, approved in (("yes", True), ("no", False)):
+        (answers / f"{name}.json").write_text(json.dumps({"approved": approved, "by": "ada", "note": "n"}))
+    monkeypatch.setenv("MLSPEC_SECRET_ORDERS_PASSWORD", "hunter22222")
+    monkeypatch.setenv("ORDERS_DSN", "postgres://x")
+    ran = Ran(pipeline, tmp_path)
+    assert ran.outcome.state == "failed"
+    assert states(ran.outcome, "failed") == {"no", "nobody", "refuses", "lost"}
+    assert states(ran.outcome, "skipped") == {"after_no"}
+    assert ran.outcome.steps["notify"] == "succeeded"
+    for n in range(3):
+        assert ran.note(f"trial_{n}.out")["params"] == {"n": n}
+        assert json.loads(ran.note(f"score_{n}.out")["inputs"]["it"])["params"] == {"n": n}
+    assert ran.note("yes.report") == {"approved": True, "by": "ada", "note": "n"}
+    assert ran.note("hidden.out")["params"] == {"PASSWORD": 11, "DSN": 12, "PLAIN": 4}
+    told = json.loads((tmp_path / "told").read_text())
+    assert told == {"state": "failed", "failed": ["lost", "refuses", "no", "nobody"]} or set(told["failed"]) == states(
+        ran.outcome, "failed"
+    )
+    kept = [file for file in ran.workspace.rglob("*") if file.is_file()]
+    assert not [file for file in kept if b"hunter22222" in file.read_bytes()]
+
+    again = execute(ran.project, workspace=ran.workspace, data_root=tmp_path, registry_root=tmp_path / "registry")
+    assert states(again, "cached") == {"start", "long", "hidden", *(f"{one}_{n}" for one in ("trial", "score") for n in range(3))}
+    assert states(again, "succeeded") == {"yes", "notify"}
+    assert again.artifacts["score_1.out"] == ran.outcome.artifacts["score_1.out"]
+
+
+def test_what_changed_is_made_anew_and_nothing_else(tmp_path: Path) -> None:
+    """Data, code and params: KFP's cache is told of all three. Data that are read anew and are the same are none."""
+    data = tmp_path / "rows.csv"
+    data.write_text("a,b\n1,2\n3,4\n")
+    params = {
+        "sources": {"rows": {"kind": "csv", "path": "rows.csv"}},
+        "join": [],
+        "union": None,
+        "columns": {},
+        "data_root": ".",
+    }
+    read = Step(
+        id="ingest", op=ops.INGEST, stage=Stage.DATA, routes=(("data",),), params=params, bindings={"data_root": "data_root"}
+    )
+
+    def of_all(number: int = 1, code: str = MINE) -> Pipeline:
+        own = call("own", params={"n": number}, inputs={"it": Ref("ingest", "profile")})
+        last = call("last", inputs={"it": Ref("own", "out")})
+        return of(read, own, last, parameters=(Parameter("data_root", ".", ""),), code={**OWN, "pipeline.py": code})
+
+    def made(pipeline: Pipeline) -> set[str]:
+        project = tmp_path / "project"
+        kubeflow.emit(pipeline).write(project)
+        ended = execute(project, workspace=tmp_path / "w", data_root=tmp_path, registry_root=tmp_path / "r")
+        assert states(ended, "succeeded") | states(ended, "cached") == {"ingest", "own", "last"}
+        return states(ended, "succeeded")
+
+    assert made(of_all()) == {"ingest", "own", "last"}
+    os.utime(data, (1, 1))
+    assert made(of_all()) == set()
+    data.write_text("a,b\n1,2\n3,5\n")
+    assert made(of_all()) == {"ingest", "own", "last"}
+    assert made(of_all(2)) == {"own", "last"}
+    assert made(of_all(2, MINE + "\n# another\n")) == {"own", "last"}
+
+
+ENGINE = """#!/bin/sh
+# What docker does with the words it is given, without a container: mounts become links below a directory.
+[ "$1" = version ] && exit 0
+[ "$1" = rm ] && exit 0
+exec python3 - "$@" <<'PY'
+import os, re, subprocess, sys, tempfile
+words = sys.argv[1:]
+inside = tempfile.mkdtemp()
+for word in words:
+    if "source=" in word:
+        source, target = re.search("source=(.*),target=/([^,]*)", word).groups()
+        os.makedirs(os.path.dirname(os.path.join(inside, target)), exist_ok=True)
+        os.symlink(source, os.path.join(inside, target))
+at = words.index("--entrypoint")
+command = [words[at + 1], *(word.replace("/mlspec/", "mlspec/") for word in words[at + 3 :])]
+sys.exit(subprocess.run(command, cwd=inside).returncode)
+PY
+"""
+
+
+@pytest.mark.parametrize("engine", [True, False])
+def test_containers(tmp_path: Path, engine: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """A command that stands for docker shows what it is told; without one, nothing is run and it is said why."""
+    params = {"image": "r/i:1", "command": ["sh", "-c", "cat {inputs.it} > {outputs.out}; printf $PLAIN >> {outputs.out}"]}
+    ports: dict[str, Any] = {"takes": (Port("it", Artifact.FILE),), "gives": OUT, "inputs": {"it": Ref("start", "out")}}
+    convert = Step(
+        id="convert", op=ops.CONTAINER, stage=Stage.DATA, routes=(("steps", "convert"),), params={**params, "inputs": ["it"], "outputs": ["out"]},
+        environment={"PLAIN": "plain"}, **ports,
+    )  # fmt: skip
+    pipeline = of(call("start", params={"n": 1}), convert, call("after", inputs={"it": Ref("convert", "out")}))
+    script = tmp_path / "engine"
+    script.write_text(ENGINE)
+    script.chmod(0o755)
+    monkeypatch.setenv("MLSPEC_CONTAINER_ENGINE", str(script))
+    if not engine:
+        monkeypatch.delenv("MLSPEC_CONTAINER_ENGINE")
+        monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+        kubeflow.emit(pipeline).write(tmp_path / "project")
+        with pytest.raises(Problem, match="exit code 2"):
+            execute(tmp_path / "project", workspace=tmp_path / "w", data_root=tmp_path, registry_root=tmp_path)
+        assert "neither docker nor podman" in capfd.readouterr().err
+        return
+    ran = Ran(pipeline, tmp_path)
+    assert ran.outcome.state == "succeeded"
+    text = ran.outcome.artifacts["convert.out"].read_text()
+    assert text == ran.outcome.artifacts["start.out"].read_text() + "plain"
+    assert ran.note("after.out")["inputs"]["it"] == text
 
 
 @pytest.mark.parametrize(

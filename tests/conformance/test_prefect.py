@@ -6,19 +6,26 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import jsonschema
 import pytest
 from mlspec.backends import prefect
 
 from mlspec import ops
 from mlspec.backend import Outcome, execute
-from mlspec.ir import Artifact, Parameter, Pipeline, Port, Ref, Schedule, Stage, Step
+from mlspec.diagnostic import Problem
+from mlspec.ir import Artifact, Distribution, Parameter, Pipeline, Port, Ref, Resources, Schedule, Secret, Stage, Step, Trigger
+from mlspec.lower import APPROVALS_ROOT, approval
 from tests.pipelines import breast_cancer
 
 pytestmark = pytest.mark.slow
@@ -49,6 +56,22 @@ def never(inputs, outputs, tries):
 def sleep(inputs, outputs, mark):
     Path(mark).write_text(str(os.getpid()))
     time.sleep(600)
+
+def hold(inputs, outputs, mark, wait):
+    """Stay until somebody writes the file `wait`."""
+    Path(mark).write_text(str(os.getpid()))
+    while not Path(wait).exists():
+        time.sleep(0.1)
+    return make(inputs, outputs)
+
+def told(inputs, outputs, variables):
+    """Write the lengths of variables, not what they hold."""
+    for place in outputs.values():
+        Path(place).write_text(",".join(f"{name}:{len(os.environ.get(name, ''))}" for name in variables))
+
+def alert(alert, place):
+    with open(place, "a") as file:
+        file.write(f"{alert['state']}:{','.join(alert['failed'])} {len(os.environ.get('PAGER', ''))}\\n")
 
 def measured(inputs, outputs, value):
     """The evidence that `decide` takes, for a metric that is `value`."""
@@ -100,29 +123,36 @@ def of(name: str, *steps: Step, **fields: Any) -> Pipeline:
     return Pipeline(**{"name": name, "description": "For a test.", "steps": steps, "code": {"work.py": WORK}, **fields})
 
 
-def judged(name: str, value: float | None) -> Pipeline:
+EVIDENCE = (Port("metrics", Artifact.METRICS), Port("validation", Artifact.REPORT), Port("manifest", Artifact.REPORT))
+WANTED = {
+    "id": "roc_auc",
+    "kind": "metric",
+    "metric": "roc_auc",
+    "op": ">=",
+    "value": 0.5,
+    "route": ["requirements", "metrics", 0, "target"],
+    "supports": None,
+    "primary": True,
+}
+
+
+def judged(name: str, value: float | None) -> Iterator[Step]:
     """A verdict on a metric that a user's step measured: evidence, decision, report beside it, gate, and what the gate guards."""
-    route = ["requirements", "metrics", 0, "target"]
-    wanted = {
-        "id": "roc_auc",
-        "kind": "metric",
-        "metric": "roc_auc",
-        "op": ">=",
-        "value": 0.5,
-        "route": route,
-        "supports": None,
-        "primary": True,
-    }
-    gives = (Port("metrics", Artifact.METRICS), Port("validation", Artifact.REPORT), Port("manifest", Artifact.REPORT))
-    evidence = {port.name: Ref("measure", port.name) for port in gives}
-    return of(
-        name,
-        call("measure", "measured", gives=gives, params={"value": value}),
-        Step(id="decide", op=ops.DECIDE, stage=Stage.MODELING, routes=(("requirements",),), inputs=evidence, params={"requirements": [wanted], "names": {one: f"measure.{one}" for one in evidence}}),
-        call("report", inputs={"decision": Ref("decide", "decision")}),
-        Step(id="gate", op=ops.GATE, stage=Stage.MODELING, routes=(("requirements",),), inputs={"decision": Ref("decide", "decision")}, params={"subject": "model"}, retries=3),
-        call("package", inputs={"gate": Ref("gate", "report")}),
-    )  # fmt: skip
+    evidence = {port.name: Ref(f"measure_{name}", port.name) for port in EVIDENCE}
+    decision = {"decision": Ref(f"decide_{name}", "decision")}
+    required: Any = {"stage": Stage.MODELING, "routes": (("requirements",),)}
+    params = {"requirements": [WANTED], "names": {one: f"measure_{name}.{one}" for one in evidence}}
+    yield call(f"measure_{name}", "measured", gives=EVIDENCE, params={"value": value})
+    yield Step(id=f"decide_{name}", op=ops.DECIDE, inputs=evidence, params=params, **required)
+    yield call(f"report_{name}", inputs=decision)
+    yield Step(id=f"gate_{name}", op=ops.GATE, inputs=decision, params={"subject": "model"}, retries=3, **required)
+    yield call(f"package_{name}", inputs={"gate": Ref(f"gate_{name}", "report")})
+
+
+def notify(place: Path, **fields: Any) -> Step:
+    channel = {"kind": "custom", "severity": "info", "entrypoint": "work:alert", "params": {"place": str(place)}}
+    params = {"channels": [channel], "about": {"name": "a test"}}
+    return Step(id="notify", op=ops.NOTIFY, stage=Stage.DEPLOYMENT, routes=(("pipeline", "notify"),), params=params, **fields)
 
 
 class Server:
@@ -136,39 +166,48 @@ class Server:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.api}/{path}", data, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())
+            return json.loads(answer.read() or "null")
 
-    def last_run(self, flow: str) -> Any:
-        return self.ask("flow_runs/filter", {"flows": {"name": {"any_": [flow]}}, "sort": "START_TIME_DESC", "limit": 1})[0]
+    def runs(self, flow: str) -> Any:
+        """The runs of a flow, the last one first."""
+        return self.ask("flow_runs/filter", {"flows": {"name": {"any_": [flow]}}, "sort": "EXPECTED_START_TIME_DESC"})
 
     def task(self, flow: str, step: str) -> Any:
-        found = self.ask("task_runs/filter", {"flow_runs": {"id": {"any_": [self.last_run(flow)["id"]]}}})
-        return next(one for one in found if one["name"].partition("-")[0] == step)
+        found = self.ask("task_runs/filter", {"flow_runs": {"id": {"any_": [self.runs(flow)[0]["id"]]}}, "limit": 200})
+        return next(one for one in found if one["name"].partition("-")[0].partition(" ")[0] == step)
 
     def logs(self, flow: str) -> str:
         """A run's log. Lines arrive in batches, some after the run has ended."""
-        found = self.ask("logs/filter", {"logs": {"flow_run_id": {"any_": [self.last_run(flow)["id"]]}}, "limit": 200})
+        found = self.ask("logs/filter", {"logs": {"flow_run_id": {"any_": [self.runs(flow)[0]["id"]]}}, "limit": 200})
         return "\n".join(one["message"] for one in found)
 
-    def prefect(self, *arguments: str, cwd: Path) -> str:
+    def artifacts(self, flow: str) -> dict[str, Any]:
+        found = self.ask("artifacts/latest/filter", {"limit": 200, "artifacts": {"key": {"like_": f"{flow}-%"}}})
+        return {one["key"]: one["data"] for one in found}
+
+    def command(self, *words: str, cwd: Path, **extra: str) -> str:
         ended = subprocess.run(
-            [sys.executable, "-m", "prefect", *arguments],
-            cwd=cwd,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
+            [sys.executable, *words], cwd=cwd, env={**self.environment, **extra}, capture_output=True, text=True, check=False
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
 
 
-@pytest.fixture(scope="session")
+def until(seconds: float, holds: Callable[[], Any]) -> Any:
+    """Wait until something holds, and return what it gives then; what it gives at last where it never does."""
+    deadline = time.monotonic() + seconds
+    while not (found := holds()) and time.monotonic() < deadline:
+        time.sleep(0.3)
+    return found
+
+
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests, started by a generated project's own `run.py`."""
+    """One server for all tests, started by a generated project's own `run.py`, with what schedules and triggers runs."""
     place = tmp_path_factory.mktemp("server")
     prefect.emit(of("server", call("only"))).write(place / "project")
     module = load(place / "project" / "run.py")
+    module.IDLE = ("CANCELLATION_CLEANUP", "FOREMAN", "LATE_RUNS")
     given = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     with module.server(place / "workspace", given) as environment:
         yield Server(environment)
@@ -185,7 +224,7 @@ def load(path: Path) -> Any:
 
 @pytest.fixture
 def run(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Emit a pipeline and run it on the session's server. The same workspace serves all runs of a test."""
+    """Emit a pipeline and run it on the module's server. The same workspace serves all runs of a test."""
     for name, value in server.environment.items():
         if name.startswith("PREFECT_"):
             monkeypatch.setenv(name, value)
@@ -193,7 +232,11 @@ def run(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def once(pipeline: Pipeline) -> Outcome:
         prefect.emit(pipeline).write(tmp_path / "project")
         return execute(
-            tmp_path / "project", workspace=tmp_path / "workspace", data_root=tmp_path, registry_root=tmp_path / "registry"
+            tmp_path / "project",
+            workspace=tmp_path / "workspace",
+            data_root=tmp_path,
+            registry_root=tmp_path / "registry",
+            approvals_root=tmp_path / "approvals",
         )
 
     return once
@@ -207,25 +250,118 @@ def alive(pid: int) -> bool:
     return "zombie" not in Path(f"/proc/{pid}/status").read_text() if Path("/proc").is_dir() else True
 
 
-def test_every_op_passes_and_a_second_run_is_cached(run: Any, server: Server) -> None:
+@pytest.fixture(scope="module")
+def deployed(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project that is deployed in the beginning, with a worker: its schedule has fired once the other tests are through."""
+    place = tmp_path_factory.mktemp("deployed")
+    parameters = (Parameter("data_root", "{{ $HOME }}/data", "Where the data lies."),)
+    secret = {"TOKEN": Secret("secret", "orders", "token"), "HERE": Secret("env", "MLSPEC_TEST_HERE")}
+    pipeline = of(
+        "Deployed one",
+        call("only", bindings={"data_root": "data_root"}),
+        call("secret", "told", params={"variables": ["TOKEN", "HERE", "PLAIN"]}, secrets=secret, environment={"PLAIN": "abc"}),
+        call("hold", "hold", params={"mark": str(place / "pid"), "wait": str(place / "go")}, after=("only", "secret")),
+        parameters=parameters,
+        schedule=Schedule("* * * * *", "Europe/Paris"),
+        triggers=(Trigger("mlspec.data_drift", 3600.0, True, ("retraining", "on", 0)),),
+        description="Text {{ $HOME }} | # : 'x'",
+        exit=(notify(place / "news"),),
+    )
+    prefect.emit(pipeline).write(place / "project")
+    said = server.command("deploy.py", "process", cwd=place / "project", MLSPEC_SECRET_ORDERS_TOKEN="t0k3n-of-orders")
+    assert "deployed-one/production" in said
+    words = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "deployed-one"]
+    environment = {**server.environment, "MLSPEC_TEST_HERE": "12345", "PREFECT_WORKER_QUERY_SECONDS": "2"}
+    with (place / "worker.log").open("w") as log:
+        worker = subprocess.Popen(words, cwd=place, env=environment, stdout=log, stderr=log, start_new_session=True)
+        yield place
+        worker.terminate()
+        try:
+            worker.wait(20)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)
+
+
+def test_the_deployment_is_what_the_spec_says(server: Server, deployed: Path) -> None:
+    told = server.ask("deployments/name/deployed-one/production")
+    assert [(one["schedule"]["cron"], one["schedule"]["timezone"], one["active"]) for one in told["schedules"]] == [
+        ("* * * * *", "Europe/Paris", True)
+    ]
+    assert told["work_pool_name"] == "deployed-one"
+    assert told["enforce_parameter_schema"] is True
+    assert told["global_concurrency_limit"]["limit"] == 1
+    assert told["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+    assert told["parameters"] == {"data_root": "{ { $HOME } }/data", "workspace": "workspace"}
+    assert told["description"] == "Text { { $HOME } } | # : 'x'"
+    schema = told["parameter_openapi_schema"]["properties"]
+    assert sorted(schema) == ["ask_first", "data_root", "workspace"]
+    assert "Where the data lies." in schema["data_root"]["description"]
+    wrong = {"parameters": {"workspace": 7}}
+    with pytest.raises(urllib.error.HTTPError, match=r"409|422"):
+        server.ask(f"deployments/{told['id']}/create_flow_run", wrong)
+
+
+def test_a_pool_of_containers_takes_the_deployment(server: Server, deployed: Path, tmp_path: Path) -> None:
+    """The same project as another, so that the schedule of the deployed one stays."""
+    prefect.emit(of("boxed", call("only", resources=Resources(2.5, 3 * 2**30, "gpu", 2, True, (("zone", "a"),))), image="registry.example/one:1")).write(tmp_path)  # fmt: skip
+    server.command("deploy.py", "kubernetes", cwd=tmp_path)
+    told = server.ask("deployments/name/boxed/production")
+    assert told["work_pool_name"] == "boxed-kubernetes"
+    assert told["job_variables"]["image"] == "registry.example/one:1"
+    (pull,) = told["pull_steps"]
+    directory = pull["prefect.deployments.steps.set_working_directory"]["directory"]
+    assert f"\nWORKDIR {directory}\n" in (tmp_path / "Dockerfile").read_text()
+    template = server.ask("work_pools/boxed-kubernetes")["base_job_template"]
+    assert told["job_variables"].keys() <= template["variables"]["properties"].keys()
+    jsonschema.Draft7Validator(template["variables"]).validate(told["job_variables"])
+    job = manifest(template, told["job_variables"])
+    pod = job["spec"]["template"]["spec"]
+    assert pod["nodeSelector"] == {"zone": "a"}
+    assert pod["tolerations"][0]["key"] == "cloud.google.com/gke-spot"
+    assert pod["containers"][0]["resources"] == {
+        "limits": {"memory": str(3 * 2**30), "nvidia.com/gpu": "2"},
+        "requests": {"cpu": "2.5", "memory": str(3 * 2**30)},
+    }
+    assert pod["volumes"][0]["persistentVolumeClaim"] == {"claimName": "boxed-workspace"}
+
+
+def manifest(template: Mapping[str, Any], variables: Mapping[str, Any]) -> Any:
+    """The Kubernetes job that a worker would make, as the client of Kubernetes reads it."""
+    from kubernetes.client import ApiClient
+    from prefect.utilities.templating import apply_values
+
+    told = {name: one["default"] for name, one in template["variables"]["properties"].items() if "default" in one} | variables
+    job: Any = apply_values(template["job_configuration"]["job_manifest"], told)
+
+    class Answer:
+        data = json.dumps(job)
+
+    for name in ("parallelism", "completions"):
+        del job["spec"]["template"]["spec"][name]  # Prefect's template has them in the pod, where Kubernetes does not look
+    client = ApiClient()
+    assert client.sanitize_for_serialization(client.deserialize(Answer(), "V1Job")) == job
+    return job
+
+
+def test_every_op_passes_and_a_second_run_is_cached(run: Any, server: Server, deployed: Path) -> None:
     pipeline = breast_cancer()
     first = run(pipeline)
     assert first.state == "succeeded"
     assert dict(first.steps) == {step.id: "succeeded" for step in pipeline.steps}
     assert sorted(first.artifacts) == sorted(f"{step.id}.{port.name}" for step in pipeline.steps for port in step.output_ports)
     assert all(path.is_absolute() and path.exists() for path in first.artifacts.values())
-    assert server.last_run("tumours")["state"]["type"] == "COMPLETED"
-    shown = {
-        one["key"]: one for one in server.ask("artifacts/latest/filter", {"limit": 200}) if one["key"].startswith("tumours-")
-    }
-    table = {(row["on"], row["metric"]): row["value"] for row in json.loads(shown["tumours-evaluate-metrics"]["data"])}
+    assert server.runs("tumours")[0]["state"]["type"] == "COMPLETED"
+    assert server.task("tumours", "train")["tags"] == ["modeling"]
+    shown = server.artifacts("tumours")
+    table = {(row["on"], row["metric"]): row["value"] for row in json.loads(shown["tumours-evaluate-metrics"])}
     measured = json.loads(first.artifacts["evaluate.metrics"].read_text())
     assert table["test", "roc_auc"] == measured["metrics"]["roc_auc"]["value"]
     assert table["train", "roc_auc"] == measured["splits"]["train"]["metrics"]["roc_auc"]
-    assert "# PASS" in shown["tumours-decide-decision"]["data"]
-    assert "# PASS" in shown["tumours-validate-report"]["data"]
-    assert first.artifacts["report.page"].as_uri() in shown["tumours-report-page"]["data"]
-    rows = {row["fact"]: row["value"] for row in json.loads(shown["tumours-ingest"]["data"])}
+    assert "# PASS" in shown["tumours-decide-decision"]
+    assert "# PASS" in shown["tumours-validate-report"]
+    assert first.artifacts["report.page"].as_uri() in shown["tumours-report-page"]
+    rows = {row["fact"]: row["value"] for row in json.loads(shown["tumours-ingest"])}
     assert rows["data: file"] == str(first.artifacts["ingest.data"])
     assert rows["rows"] == "569"
 
@@ -238,160 +374,202 @@ def test_every_op_passes_and_a_second_run_is_cached(run: Any, server: Server) ->
     }
 
 
-def test_a_failing_gate_fails_the_run_and_the_report_is_still_made(run: Any, server: Server) -> None:
-    outcome = run(breast_cancer(target=1.1, name="tumours gated"))
-    assert outcome.state == "failed"
-    ended = {state: {step for step, one in outcome.steps.items() if one == state} for state in ("failed", "skipped")}
-    assert ended == {"failed": {"gate"}, "skipped": {"package", "register"}}
-    assert outcome.artifacts["report.page"].read_text().lstrip().lower().startswith("<!doctype html")
-    assert not {"gate.report", "package.package", "register.entry"} & outcome.artifacts.keys()
-    assert server.last_run("tumours-gated")["state"]["type"] == "FAILED"
-    assert "1.1" in server.task("tumours-gated", "gate")["state"]["message"]
-    shown = {one["key"]: one["data"] for one in server.ask("artifacts/latest/filter", {"limit": 200})}
-    assert "# FAIL" in shown["tumours-gated-decide-decision"]
+def family(name: str, count: int, **fields: Any) -> Iterator[Step]:
+    """A fan-out: steps that differ in a parameter and a label."""
+    for number in range(1, count + 1):
+        yield call(f"{name}_{number}", params={"text": f"{name} {number}"}, family=name, label=f"{{{name}}} = {number}", **fields)
 
 
-@pytest.mark.parametrize(("value", "state"), [(0.9, "succeeded"), (0.1, "failed"), (None, "failed")])
-def test_a_verdict_is_kept_and_a_metric_that_is_no_number_fails(
-    run: Any, server: Server, value: float | None, state: str
-) -> None:
-    name = f"judged-{state}-{'nan' if value is None else str(value).replace('.', '')}"
-    outcome = run(judged(name, value))
-    assert outcome.state == state
-    assert outcome.steps["report"] == "succeeded"
-    assert outcome.steps["gate"] == state
-    assert outcome.steps["package"] == ("succeeded" if state == "succeeded" else "skipped")
-    assert server.last_run(name)["state"]["type"] == ("COMPLETED" if state == "succeeded" else "FAILED")
-    assert server.task(name, "gate")["run_count"] == 1  # a verdict does not change by asking again
-    if value is None:
-        assert "nothing to divide by" in server.task(name, "gate")["state"]["message"]
+def test_each_fault_ends_as_it_does_elsewhere(run: Any, server: Server, deployed: Path, tmp_path: Path) -> None:
+    """One run with everything that can go wrong in it, in branches that do not know of each other."""
+    answers, waiting = tmp_path / "approvals", {"approvals_root": APPROVALS_ROOT.name}
+    answers.mkdir()
+    (answers / "granted.json").write_text('{"approved": true, "by": "Ada", "note": "fine"}')
+    (answers / "refused.json").write_text('{"approved": false, "by": "Bob", "note": "not yet"}')
+    (answers / "stale.json").write_text('{"approved": true, "by": "Ada", "evidence": "of another run"}')
 
+    def asks(name: str, **given: Any) -> Step:
+        return approval(name, f"May {name}?", ["Ada"], {"x": Ref("made", "out")}, routes=(("steps", name),), **given)
 
-def test_a_step_that_fails_once_is_tried_again_and_one_that_always_fails_stops_what_needs_it(
-    run: Any, server: Server, tmp_path: Path
-) -> None:
-    outcome = run(
-        of(
-            "retried",
-            call("flaky", "second_try", retries=2, params={"tries": str(tmp_path / "flaky")}),
-            call("after", inputs={"x": Ref("flaky", "out")}),
-            call("hopeless", "never", retries=1, params={"tries": str(tmp_path / "hopeless")}),
-            call("dependent", inputs={"x": Ref("hopeless", "out")}),
-            call("later", after=("hopeless",)),
-        )
-    )
-    assert dict(outcome.steps) == {
-        "flaky": "succeeded",
-        "after": "succeeded",
-        "hopeless": "failed",
-        "dependent": "skipped",
-        "later": "skipped",
-    }
-    assert outcome.state == "failed"
-    assert [(tmp_path / name).read_text() for name in ("flaky", "hopeless")] == ["xx", "xx"]
-    assert outcome.artifacts["after.out"].read_text() == "mademade"
-    assert server.last_run("retried")["state"]["type"] == "FAILED"
-    assert server.task("retried", "flaky")["run_count"] == 2
-
-
-def test_a_step_whose_time_is_up_is_interrupted(run: Any, server: Server, tmp_path: Path) -> None:
+    first = list(family("trial", 3))
+    steps = (
+        call("flaky", "second_try", retries=2, params={"tries": str(tmp_path / "flaky")}),
+        call("after_flaky", inputs={"x": Ref("flaky", "out")}),
+        call("hopeless", "never", retries=1, params={"tries": str(tmp_path / "hopeless")}),
+        call("dependent", inputs={"x": Ref("hopeless", "out")}),
+        call("later", after=("hopeless",)),
+        call("slow", "sleep", timeout=4.0, params={"mark": str(tmp_path / "pid")}),
+        call("after_slow", inputs={"x": Ref("slow", "out")}),
+        call("quick", timeout=60.0, params={"text": "overheard"}),
+        *judged("passed", 0.9),
+        *judged("missed", 0.1),
+        *judged("undefined", None),
+        call("made"),
+        asks("granted"),
+        call("after_granted", inputs={"x": Ref("granted", "report")}),
+        asks("refused"),
+        call("after_refused", inputs={"x": Ref("refused", "report")}),
+        asks("stale", seconds=3.0),
+        call("after_stale", after=("stale",)),
+        *first,
+        call("best", inputs={step.id: Ref(step.id, "out") for step in first}),
+        call("secretive", "told", params={"variables": ["TOKEN"]}, secrets={"TOKEN": Secret("secret", "not there", "key")}, retries=2),
+        call("plain", "told", params={"variables": ["PLAIN", "HERE"]}, environment={"PLAIN": "abc"}, secrets={"HERE": Secret("env", "HOME")}),
+    )  # fmt: skip
+    assert asks("granted").bindings == waiting
+    news = tmp_path / "news"
+    pipeline = of("faulty", *steps, parameters=(APPROVALS_ROOT,), exit=(notify(news),))
     started = time.monotonic()
-    outcome = run(
-        of(
-            "timed",
-            call("slow", "sleep", timeout=4.0, params={"mark": str(tmp_path / "pid")}),
-            call("quick", timeout=60.0, params={"text": "overheard"}),
-            call("dependent", inputs={"x": Ref("slow", "out")}),
-        )
-    )
-    assert dict(outcome.steps) == {"slow": "failed", "quick": "succeeded", "dependent": "skipped"}
-    assert outcome.state == "failed"
+    outcome = run(pipeline)
     assert time.monotonic() - started < 120
+    assert outcome.state == "failed"
     assert not alive(int((tmp_path / "pid").read_text()))
-    assert server.task("timed", "slow")["state"]["name"] == "TimedOut"
-    assert server.last_run("timed")["state"]["type"] == "FAILED"
-    deadline = time.monotonic() + 20
-    while "the word is overheard" not in server.logs("timed") and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert "the word is overheard" in server.logs("timed")  # what a step prints in a process of its own
+    failed = ["gate_missed", "gate_undefined", "hopeless", "refused", "secretive", "slow", "stale"]
+    skipped = ["dependent", "later", "after_slow", "after_refused", "after_stale", "package_missed", "package_undefined"]
+    wanted = dict.fromkeys((step.id for step in steps), "succeeded") | dict.fromkeys(failed, "failed")
+    assert dict(outcome.steps) == wanted | dict.fromkeys(skipped, "skipped") | {"notify": "succeeded"}
+    told, _, length = news.read_text().strip().rpartition(" ")
+    assert told.partition(":")[0] == "failed"
+    assert sorted(told.partition(":")[2].split(",")) == failed
+    assert length == "0"
+    assert [(tmp_path / name).read_text() for name in ("flaky", "hopeless")] == ["xx", "xx"]
+    assert outcome.artifacts["after_flaky.out"].read_text() == "mademade"
+    assert outcome.artifacts["best.out"].read_text() == "madetrial 1trial 2trial 3"
+    assert outcome.artifacts["plain.out"].read_text() == f"PLAIN:3,HERE:{len(os.environ['HOME'])}"
+    assert json.loads(outcome.artifacts["granted.report"].read_text()) == {"approved": True, "by": "Ada", "note": "fine"}
+
+    assert server.runs("faulty")[0]["state"]["type"] == "FAILED"
+    assert server.task("faulty", "flaky")["run_count"] == 2
+    assert server.task("faulty", "slow")["state"]["name"] == "TimedOut"
+    for name in ("gate_missed", "gate_undefined", "secretive"):
+        assert server.task("faulty", name)["run_count"] == 1  # another try would meet the same
+    assert "nothing to divide by" in server.task("faulty", "gate_undefined")["state"]["message"]
+    assert "Secret block" in server.task("faulty", "secretive")["state"]["message"]
+    assert "refused by Bob: not yet" in server.task("faulty", "refused")["state"]["message"]
+    assert "no answer within 3 s" in server.task("faulty", "stale")["state"]["message"]
+    assert server.task("faulty", "trial_2")["name"] == "trial_2 ({trial} = 2)"
+    assert {one["name"]: one["state"]["type"] for one in server.runs("faulty-approval")} == {
+        "granted": "COMPLETED",
+        "refused": "COMPLETED",
+        "stale": "FAILED",
+    }
+    assert float(server.artifacts("faulty")["faulty-trial-progress"]) == 100.0
+    # what a step prints in a process of its own
+    assert until(20, lambda: "the word is overheard" in server.logs("faulty"))
 
 
-def test_what_is_cached_depends_on_content_and_on_files_that_are_there(run: Any) -> None:
+def test_what_is_cached_depends_on_content_and_age_and_a_killed_run_is_resumed(run: Any, server: Server, deployed: Path, tmp_path: Path) -> None:  # fmt: skip
+    mark, go = tmp_path / "mark", tmp_path / "go"
+
     def pipeline(code: str = WORK, word: str = "one") -> Pipeline:
-        first, second = call("first", params={"text": word}), call("second", inputs={"x": Ref("first", "out")})
-        return of("cached", first, second, call("third", inputs={"x": Ref("second", "out")}), code={"work.py": code})
+        return of(
+            "cached",
+            call("first", params={"text": word}),
+            call(
+                "second",
+                "hold",
+                inputs={"x": Ref("first", "out")},
+                params={"mark": str(mark), "wait": str(go)},
+                after=("kept_1", "kept_2"),
+            ),
+            call("third", inputs={"x": Ref("second", "out")}),
+            *family("aged", 2, max_age=0.001),
+            *family("kept", 2, max_age=3600.0),
+            code={"work.py": code},
+        )
 
-    assert set(run(pipeline()).steps.values()) == {"succeeded"}
+    steps = {step.id: "cached" for step in pipeline().steps} | {"aged_1": "succeeded", "aged_2": "succeeded"}
+
+    def killed() -> None:
+        with pytest.raises(Problem, match=r"crashed|exit code"):
+            run(pipeline())
+
+    thread = threading.Thread(target=killed)
+    thread.start()
+    assert until(60, lambda: mark.exists() and mark.read_text())
+    os.kill(int(mark.read_text()), signal.SIGKILL)  # the flow's own process: the step has no time limit
+    thread.join()
+    go.touch()
+    resumed = run(pipeline())
+    assert dict(resumed.steps) == steps | {"second": "succeeded", "third": "succeeded"}
+    # A file that is gone is made again, and not what needs it: its content is as before. One that was changed is not used either.
+    resumed.artifacts["second.out"].unlink()
+    resumed.artifacts["kept_1.out"].write_text("two")
     told = run(pipeline())
-    assert set(told.steps.values()) == {"cached"}
-    # A file that is gone is made again, and not what needs it: its content is as before.
-    told.artifacts["second.out"].unlink()
-    told = run(pipeline())
-    assert dict(told.steps) == {"first": "cached", "second": "succeeded", "third": "cached"}
-    assert set(run(pipeline()).steps.values()) == {"cached"}
-    # A file that somebody has changed is not used either.
-    told.artifacts["first.out"].write_text("two")
-    told = run(pipeline())
-    assert dict(told.steps) == {"first": "succeeded", "second": "cached", "third": "cached"}
-    assert told.artifacts["first.out"].read_text() == "one"
+    assert dict(told.steps) == steps | {"second": "succeeded", "kept_1": "succeeded"}
+    assert told.artifacts["kept_1.out"].read_text() == "kept 1"
     # Another parameter, and then other code.
     told = run(pipeline(word="other"))
-    assert set(told.steps.values()) == {"succeeded"}
+    assert dict(told.steps) == steps | dict.fromkeys(("first", "second", "third"), "succeeded")
     assert told.artifacts["third.out"].read_text() == "mademadeother"
     assert set(run(pipeline(WORK + "\n# edited\n")).steps.values()) == {"succeeded"}
 
 
-def test_the_deployment_is_accepted_scheduled_and_run_by_a_worker(server: Server, tmp_path: Path) -> None:
-    parameters = (Parameter("data_root", "{{ $HOME }}/data", "Where the data lies."),)
-    step = call("only", bindings={"data_root": "data_root"})
-    pipeline = of(
-        "Deployed one",
-        step,
-        parameters=parameters,
-        schedule=Schedule("30 4 * * 2", "Europe/Paris"),
-        description="Text {{ $HOME }} | # : 'x'",
+@pytest.mark.parametrize("engine", ["processes", "dask"])
+def test_steps_run_where_the_spec_says(run: Any, server: Server, deployed: Path, tmp_path: Path, engine: str) -> None:
+    first = list(family("trial", 3))
+    outcome = run(
+        of(
+            f"spread {engine}",
+            *first,
+            call("best", inputs={step.id: Ref(step.id, "out") for step in first}),
+            call("never", "never", params={"tries": str(tmp_path / "tries")}),
+            call("after", inputs={"x": Ref("never", "out")}),
+            call("later", after=("never",)),
+            distribution=Distribution(engine, 2),
+        )
     )
-    project = tmp_path / "project"
-    prefect.emit(pipeline).write(project)
-    server.prefect("work-pool", "create", "deployed-one", "--type", "process", cwd=project)
-    server.prefect("--no-prompt", "deploy", "--all", cwd=project)
-    told = server.ask("deployments/name/deployed-one/production")
-    assert [(one["schedule"]["cron"], one["schedule"]["timezone"], one["active"]) for one in told["schedules"]] == [
-        ("30 4 * * 2", "Europe/Paris", True)
-    ]
-    assert told["work_pool_name"] == "deployed-one"
-    assert told["enforce_parameter_schema"] is True
-    assert told["global_concurrency_limit"]["limit"] == 1
-    assert told["concurrency_options"]["collision_strategy"] == "ENQUEUE"
-    assert told["parameters"] == {"data_root": "{ { $HOME } }/data", "workspace": "workspace"}
-    assert told["description"] == "Text { { $HOME } } | # : 'x'"
-    schema = told["parameter_openapi_schema"]["properties"]
-    assert sorted(schema) == ["data_root", "workspace"]
-    assert "Where the data lies." in schema["data_root"]["description"]
-    with pytest.raises(AssertionError, match=r"(?s)validat|valid|type"):
-        server.prefect("deployment", "run", "deployed-one/production", "--param", "workspace=7", cwd=project)
+    assert dict(outcome.steps) == {step.id: "succeeded" for step in first} | {
+        "best": "succeeded",
+        "never": "failed",
+        "after": "skipped",
+        "later": "skipped",
+    }
+    assert outcome.artifacts["best.out"].read_text() == "madetrial 1trial 2trial 3"
 
-    # In an image the code lies where Prefect looks for it by itself, which is the Dockerfile's WORKDIR.
-    server.prefect("work-pool", "create", "containers", "--type", "kubernetes", cwd=project)
-    arguments = ("--pool", "containers", "--job-variable", "image=registry.example/one:1")
-    server.prefect("--no-prompt", "deploy", "--name", "production", *arguments, cwd=project)
-    (pull,) = server.ask("deployments/name/deployed-one/production")["pull_steps"]
-    directory = pull["prefect.deployments.steps.set_working_directory"]["directory"]
-    assert f"\nWORKDIR {directory}\n" in (project / "Dockerfile").read_text()
-    server.prefect("--no-prompt", "deploy", "--all", cwd=project)
 
-    workspace = tmp_path / "workspace"
-    server.prefect("deployment", "run", "deployed-one/production", "--param", f'workspace="{workspace}"', cwd=project)
-    server.prefect("worker", "start", "--pool", "deployed-one", "--run-once", cwd=tmp_path)
-    deadline = time.monotonic() + 120
-    while (last := server.last_run("deployed-one"))["state"]["type"] not in (
-        "COMPLETED",
-        "FAILED",
-        "CRASHED",
-    ) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert last["state"]["type"] == "COMPLETED", last["state"]
-    assert [path.read_text() for path in workspace.glob("artifacts/only/*/out")] == ["made"]
+def test_a_schedule_fires_and_a_killed_run_is_told_of(server: Server, deployed: Path) -> None:
+    """The worker has started the scheduled run, which holds; its process is killed, and the worker does what is left to do."""
+    assert until(75, (deployed / "pid").exists), (deployed / "worker.log").read_text()
+    scheduled = [one for one in server.runs("deployed-one") if one["auto_scheduled"] and one["state"]["type"] == "RUNNING"]
+    assert len(scheduled) == 1, "one at a time"
+    deployment = server.ask("deployments/name/deployed-one/production")
+    (schedule,) = deployment["schedules"]
+    request = urllib.request.Request(
+        f"{server.api}/deployments/{deployment['id']}/schedules/{schedule['id']}", b'{"active": false}', {"Content-Type": "application/json"}, method="PATCH"
+    )  # fmt: skip
+    urllib.request.urlopen(request, timeout=60).close()
+    ended = ("only", "secret")  # the flow's process tells the server so, a little later
+    assert until(30, lambda: all(server.task("deployed-one", one)["state"]["type"] == "COMPLETED" for one in ended))
+    os.kill(int((deployed / "pid").read_text()), signal.SIGKILL)
+    run = until(60, lambda: [one for one in server.runs("deployed-one") if one["state"]["type"] == "CRASHED"])
+    assert [one["id"] for one in run] == [scheduled[0]["id"]], (deployed / "worker.log").read_text()
+    assert until(30, (deployed / "news").exists), (deployed / "worker.log").read_text()
+    assert (deployed / "news").read_text() == "failed:hold 0\n"
+
+
+def test_an_event_starts_a_run_that_asks_first_and_goes_on_where_the_killed_one_was(server: Server, deployed: Path) -> None:
+    (deployed / "go").touch()
+    (deployed / "news").unlink(missing_ok=True)
+    before = {one["id"] for one in server.runs("deployed-one")}
+    event = {"event": "mlspec.data_drift", "occurred": "", "id": "", "payload": {}, "related": []}
+    for resource in ("mlspec.project.other", "mlspec.project.deployed-one", "mlspec.project.deployed-one"):
+        now = datetime.now(UTC).isoformat()
+        server.ask("events", [{**event, "resource": {"prefect.resource.id": resource}, "occurred": now, "id": str(uuid4())}])
+    asked = until(60, lambda: [one for one in server.runs("deployed-one-approval") if one["state"]["type"] == "PAUSED"])
+    assert [one["name"] for one in asked] == ["begin"], (deployed / "worker.log").read_text()
+    server.ask(f"flow_runs/{asked[0]['id']}/resume", {"run_input": {"approved": True, "by": "Ada"}})
+    run = until(90, lambda: [one for one in server.runs("deployed-one") if one["state"]["type"] == "COMPLETED"])
+    new = [one for one in server.runs("deployed-one") if one["id"] not in before and not one["auto_scheduled"]]
+    assert [one["id"] for one in new] == [one["id"] for one in run], "one run for two events, and none for another project's"
+    assert run[0]["parameters"]["ask_first"] is True
+    states = {name: server.task("deployed-one", name)["state"]["name"] for name in ("only", "secret", "hold", "notify")}
+    assert states["hold"] == states["notify"] == "Completed"
+    assert states["secret"] == "Cached", "what the killed run had made is used again"
+    (made,) = [path.read_text() for path in deployed.rglob("artifacts/secret/*/out")][-1:]
+    assert made == "TOKEN:15,HERE:5,PLAIN:3"
+    assert (deployed / "news").read_text() == "succeeded: 0\n"
+    assert "t0k3n-of-orders" not in (deployed / "worker.log").read_text()
 
 
 def children(pid: int) -> list[int]:
@@ -405,38 +583,32 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_server_of_its_own_is_started_and_stopped_with_all_else(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_server_of_its_own_is_started_and_stopped_with_all_else(tmp_path: Path) -> None:
     prefect.emit(of("stopped", call("slow", "sleep", params={"mark": str(tmp_path / "pid")}, timeout=300.0))).write(
         tmp_path / "project"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    command = [sys.executable, "run.py", "--workspace", str(tmp_path / "workspace")]
     process = subprocess.Popen(
-        command,
+        [sys.executable, "run.py", "--workspace", str(tmp_path / "workspace")],
         cwd=tmp_path / "project",
         env=environment,
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    deadline = time.monotonic() + 240
-    while not (tmp_path / "pid").exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.2)
+    until(240, lambda: (tmp_path / "pid").exists() or process.poll() is not None)
     started = children(process.pid)
     assert len(started) >= 3  # the server, the flow, the step
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 1, said
-    assert f"stopped by {number.name}" in said.decode()
-    deadline = time.monotonic() + 20  # the step's process looks after its parent itself
-    while any(alive(one) for one in started) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not [one for one in started if alive(one)]
+    assert "stopped by SIGTERM" in said.decode()
+    # the step's process looks after its parent itself
+    assert until(20, lambda: not any(alive(one) for one in started))
     assert not (tmp_path / "workspace" / "outcome.json").exists()
 
 
-def test_a_server_of_its_own_runs_a_flow_and_keeps_everything_in_the_workspace(
+def test_a_server_of_its_own_runs_a_flow_and_keeps_everything_in_the_workspace_but_secrets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
@@ -445,8 +617,18 @@ def test_a_server_of_its_own_runs_a_flow_and_keeps_everything_in_the_workspace(
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # a proxy that nobody answers at
-    prefect.emit(of("own", call("only"))).write(tmp_path / "project")
+    monkeypatch.setenv("MLSPEC_SECRET_ORDERS_TOKEN", "t0k3n-of-orders")
+    secrets = {"TOKEN": Secret("secret", "orders", "token")}
+    pipeline = of(
+        "own",
+        call("only", "told", params={"variables": ["TOKEN"]}, secrets=secrets),
+        exit=(notify(tmp_path / "news", secrets={"PAGER": Secret("secret", "orders", "token")}),),
+    )
+    prefect.emit(pipeline).write(tmp_path / "project")
     outcome = execute(tmp_path / "project", workspace=tmp_path / "workspace", data_root=tmp_path, registry_root=tmp_path)
-    assert outcome.state == "succeeded"
+    assert dict(outcome.steps) == {"only": "succeeded", "notify": "succeeded"}
+    assert outcome.artifacts["only.out"].read_text() == "TOKEN:15"
+    assert (tmp_path / "news").read_text() == "succeeded: 15\n"
     assert (tmp_path / "workspace" / "prefect" / "prefect.db").exists()
     assert not (home / ".prefect").exists()
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and b"t0k3n-of-orders" in file.read_bytes()]

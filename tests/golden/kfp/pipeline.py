@@ -7,8 +7,9 @@ A component sees nothing of this module or of params.py: KFP ships the text of i
 function alone, and its parameters as text.
 """
 
+import base64
+import bz2
 import json
-import os
 
 from kfp import compiler, dsl
 from kfp.dsl import (
@@ -21,59 +22,137 @@ from kfp.dsl import (
     Metrics,
     Model,
     Output,
+    OutputPath,
 )
 
 # isort: split
+import cluster
 import params
-
-IMAGE = os.environ.get(
-    "PIPELINE_IMAGE",
-    "breast-cancer:latest",
-)
 
 
 def text(params):
     """Write a step's parameters as the text that its task takes.
 
     As text, because integers inside a dict or list would reach the task as floats;
-    without two braces in a row, because KFP would take them for a placeholder.
+    without two braces in a row, because KFP would take them for a placeholder; packed
+    where they are long, because one argument of a process holds 128 KiB.
     """
-    return json.dumps(params, sort_keys=True).replace("{{", "{\\u007b")
+    plain = json.dumps(params, sort_keys=True).replace("{{", "{\\u007b")
+    if len(plain) <= 32768:
+        return plain
+    return base64.b64encode(bz2.compress(plain.encode())).decode()
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def place(task, secrets=None, node=None, spot=False, seconds=None):
+    """Say what Kubernetes must know of a task's pod: from the spec, and of cluster.py.
+
+    This goes into a document of its own, which Vertex AI Pipelines does not read.
+    """
+    if not (secrets or node or spot or seconds or cluster.VOLUMES or cluster.PULL):
+        return
+    from kfp import kubernetes
+
+    for path, claim in cluster.VOLUMES.items():
+        kubernetes.mount_pvc(task, pvc_name=claim, mount_path=path)
+    if cluster.PULL:
+        kubernetes.set_image_pull_secrets(task, cluster.PULL)
+    for variable, reference in (secrets or {}).items():
+        store, _, rest = reference.partition(":")
+        secret, _, key = rest.partition("/")
+        if store == "env":
+            secret, key = cluster.ENVIRONMENT, rest
+        kubernetes.use_secret_as_env(
+            task, secret_name=secret, secret_key_to_env={key: variable}
+        )
+    for label, value in (node or {}).items():
+        kubernetes.add_node_selector(task, label_key=label, label_value=value)
+    if spot:
+        for toleration in cluster.SPOT_TOLERATIONS:
+            kubernetes.add_toleration(task, **toleration)
+        for label, value in cluster.SPOT_LABELS.items():
+            term = {"key": label, "operator": "In", "values": [value]}
+            kubernetes.add_node_affinity(task, match_expressions=[term], weight=100)
+    if seconds:
+        kubernetes.set_timeout(task, seconds=seconds)
+
+
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
+def look(
+    seen: OutputPath(str),
+    data_root: str,
+    op: str,
+    params: str,
+    seconds: str,
+):
+    """Say by a digest what lies behind a step: sources, libraries, the span of time.
+
+    KFP's cache knows a step's arguments and not the files that they name. This task is
+    never cached; the step after it is, for as long as the digest stays what it is.
+    """
+    import time
+    import uuid
+
+    from mlspec.diagnostic import Problem
+    from mlspec.runtime import argument, artifact, content
+
+    asked = argument.read(params)
+    given = {
+        "data_root": data_root,
+    }
+    given = {name: value for name, value in given.items() if name in asked}
+    try:
+        told = content.parts(
+            op,
+            {**asked, **given},
+            bound=sorted(given),
+            inputs={},
+            outputs=[],
+            file_digest=artifact.digest,
+        )
+    except (OSError, Problem) as error:
+        print(error)  # the step itself will stop at it, and say why
+        told = None
+    # What cannot be told beforehand (a database) is something new each time.
+    digest = uuid.uuid4().hex if told is None else content.key(told)
+    if float(seconds):
+        digest += f" {time.time() // float(seconds):.0f}"
+    with open(seen, "w", encoding="utf-8") as file:
+        file.write(digest)
+
+
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def ingest(
     data: Output[Dataset],
     profile: Output[Artifact],
     data_root: str,
+    seen: str,
     params: str,
 ):
     """Read every source, combine them, and write one typed table.
 
     Spec: data.sources
     """
-    import json
-
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "ingest",
-        inputs={},
         outputs={
             "data": data.path,
             "profile": profile.path,
         },
         params={
-            **json.loads(params),
+            **argument.read(params),
             "data_root": data_root,
         },
+        step="ingest",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     data.metadata.update(shown)
     profile.metadata.update(shown)
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def validate(
     data: Input[Dataset],
     data_out: Output[Dataset],
@@ -85,9 +164,8 @@ def validate(
 
     Spec: data.columns, data.checks
     """
-    import json
-
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "validate",
@@ -99,7 +177,8 @@ def validate(
             "quarantine": quarantine.path,
             "report": report.path,
         },
-        params=json.loads(params),
+        params=argument.read(params),
+        step="validate",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     data_out.metadata.update(shown)
@@ -107,7 +186,7 @@ def validate(
     report.metadata.update(shown)
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def check_data(
     decision: Input[Artifact],
     report: Output[Artifact],
@@ -117,9 +196,8 @@ def check_data(
 
     Spec: data.on_failure
     """
-    import json
-
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "gate",
@@ -129,13 +207,14 @@ def check_data(
         outputs={
             "report": report.path,
         },
-        params=json.loads(params),
+        params=argument.read(params),
+        step="check_data",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     report.metadata.update(shown)
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def split(
     data: Input[Dataset],
     gate: Input[Artifact],
@@ -150,9 +229,8 @@ def split(
 
     Spec: splits
     """
-    import json
-
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "split",
@@ -166,7 +244,8 @@ def split(
             "test": test.path,
             "manifest": manifest.path,
         },
-        params=json.loads(params),
+        params=argument.read(params),
+        step="split",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     train.metadata.update(shown)
@@ -175,7 +254,7 @@ def split(
     manifest.metadata.update(shown)
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def featurize(
     train: Input[Dataset],
     transformer: Output[Artifact],
@@ -186,9 +265,8 @@ def featurize(
 
     Spec: features, data.columns
     """
-    import json
-
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "featurize",
@@ -199,14 +277,15 @@ def featurize(
             "transformer": transformer.path,
             "features": features.path,
         },
-        params=json.loads(params),
+        params=argument.read(params),
+        step="featurize",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     transformer.metadata.update(shown)
     features.metadata.update(shown)
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def cross_validate(
     train: Input[Dataset],
     report: Output[Artifact],
@@ -217,9 +296,8 @@ def cross_validate(
 
     Spec: training.cross_validation
     """
-    import json
-
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "cross_validate",
@@ -229,13 +307,14 @@ def cross_validate(
         outputs={
             "report": report.path,
         },
-        params=json.loads(params),
+        params=argument.read(params),
+        step="cross_validate",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     report.metadata.update(shown)
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def train(
     features: Input[Dataset],
     transformer: Input[Artifact],
@@ -247,9 +326,8 @@ def train(
 
     Spec: model, training
     """
-    import json
-
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "train",
@@ -260,13 +338,14 @@ def train(
         outputs={
             "model": model.path,
         },
-        params=json.loads(params),
+        params=argument.read(params),
+        step="train",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     model.metadata.update(shown)
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def train_baseline(
     features: Input[Dataset],
     transformer: Input[Artifact],
@@ -278,9 +357,8 @@ def train_baseline(
 
     Spec: baseline
     """
-    import json
-
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "train",
@@ -291,13 +369,14 @@ def train_baseline(
         outputs={
             "model": model.path,
         },
-        params=json.loads(params),
+        params=argument.read(params),
+        step="train_baseline",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     model.metadata.update(shown)
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def evaluate(
     model: Input[Model],
     train: Input[Dataset],
@@ -317,6 +396,7 @@ def evaluate(
     import json
 
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "evaluate",
@@ -331,7 +411,8 @@ def evaluate(
             "predictions": predictions.path,
             "curves": curves.path,
         },
-        params=json.loads(params),
+        params=argument.read(params),
+        step="evaluate",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     predictions.metadata.update(shown)
@@ -353,7 +434,7 @@ def evaluate(
         plots.log_roc_curve(*(list(column) for column in zip(*rows)))
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def evaluate_baseline(
     model: Input[Model],
     train: Input[Dataset],
@@ -373,6 +454,7 @@ def evaluate_baseline(
     import json
 
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "evaluate",
@@ -387,7 +469,8 @@ def evaluate_baseline(
             "predictions": predictions.path,
             "curves": curves.path,
         },
-        params=json.loads(params),
+        params=argument.read(params),
+        step="evaluate_baseline",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     predictions.metadata.update(shown)
@@ -409,7 +492,7 @@ def evaluate_baseline(
         plots.log_roc_curve(*(list(column) for column in zip(*rows)))
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def explain(
     model: Input[Model],
     test: Input[Dataset],
@@ -420,9 +503,8 @@ def explain(
 
     Spec: evaluation.explain
     """
-    import json
-
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "explain",
@@ -433,13 +515,14 @@ def explain(
         outputs={
             "importance": importance.path,
         },
-        params=json.loads(params),
+        params=argument.read(params),
+        step="explain",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     importance.metadata.update(shown)
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def decide(
     metrics: Input[Metrics],
     baseline: Input[Metrics],
@@ -457,6 +540,7 @@ def decide(
     import json
 
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "decide",
@@ -470,7 +554,8 @@ def decide(
         outputs={
             "decision": decision.path,
         },
-        params=json.loads(params),
+        params=argument.read(params),
+        step="decide",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     decision.metadata.update(shown)
@@ -491,7 +576,7 @@ def decide(
             print("|", " | ".join(cells), "|", file=file)
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def report(
     profile: Input[Artifact],
     validation: Input[Artifact],
@@ -510,9 +595,8 @@ def report(
 
     Spec: project
     """
-    import json
-
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "report",
@@ -531,13 +615,14 @@ def report(
         outputs={
             "page": page.path,
         },
-        params=json.loads(params),
+        params=argument.read(params),
+        step="report",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     page.metadata.update(shown)
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def gate(
     decision: Input[Artifact],
     report: Output[Artifact],
@@ -547,9 +632,8 @@ def gate(
 
     Spec: requirements.metrics[0].target, requirements.metrics[1].target, data, splits
     """
-    import json
-
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "gate",
@@ -559,13 +643,14 @@ def gate(
         outputs={
             "report": report.path,
         },
-        params=json.loads(params),
+        params=argument.read(params),
+        step="gate",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     report.metadata.update(shown)
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def package(
     model: Input[Model],
     validation: Input[Artifact],
@@ -579,9 +664,8 @@ def package(
 
     Spec: project, model
     """
-    import json
-
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "package",
@@ -595,13 +679,14 @@ def package(
         outputs={
             "package": package.path,
         },
-        params=json.loads(params),
+        params=argument.read(params),
+        step="package",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     package.metadata.update(shown)
 
 
-@dsl.component(base_image=IMAGE, install_kfp_package=False)
+@dsl.component(base_image=cluster.IMAGE, install_kfp_package=False)
 def register(
     package: Input[Model],
     entry: Output[Artifact],
@@ -612,9 +697,8 @@ def register(
 
     Spec: registry
     """
-    import json
-
     from mlspec import runtime
+    from mlspec.runtime import argument
 
     facts = runtime.run(
         "register",
@@ -625,9 +709,10 @@ def register(
             "entry": entry.path,
         },
         params={
-            **json.loads(params),
+            **argument.read(params),
             "registry_root": registry_root,
         },
+        step="register",
     )
     shown = {name: value for name, value in facts.items() if value is not None}
     entry.metadata.update(shown)
@@ -644,42 +729,66 @@ def pipeline(
     # Directory of the model registry.
     registry_root: str = "registry",
 ):
+    seen = look(
+        data_root=data_root,
+        op="ingest",
+        params=text(params.INGEST),
+        seconds="0",
+    )
+    seen.set_caching_options(False)
+    place(seen)
     ingest_task = ingest(
         data_root=data_root,
+        seen=seen.outputs["seen"],
         params=text(params.INGEST),
     )
-    ingest_task.set_caching_options(False)
+    place(ingest_task)
+
     validate_task = validate(
         data=ingest_task.outputs["data"],
         params=text(params.VALIDATE),
     )
+    place(validate_task)
+
     check_data_task = check_data(
         decision=validate_task.outputs["report"],
         params=text(params.CHECK_DATA),
     )
+    place(check_data_task)
+
     split_task = split(
         data=validate_task.outputs["data_out"],
         gate=check_data_task.outputs["report"],
         params=text(params.SPLIT),
     )
+    place(split_task)
+
     featurize_task = featurize(
         train=split_task.outputs["train"],
         params=text(params.FEATURIZE),
     )
+    place(featurize_task)
+
     cross_validate_task = cross_validate(
         train=split_task.outputs["train"],
         params=text(params.CROSS_VALIDATE),
     )
+    place(cross_validate_task)
+
     train_task = train(
         features=featurize_task.outputs["features"],
         transformer=featurize_task.outputs["transformer"],
         params=text(params.TRAIN),
     )
+    place(train_task)
+
     train_baseline_task = train_baseline(
         features=featurize_task.outputs["features"],
         transformer=featurize_task.outputs["transformer"],
         params=text(params.TRAIN_BASELINE),
     )
+    place(train_baseline_task)
+
     evaluate_task = evaluate(
         model=train_task.outputs["model"],
         train=split_task.outputs["train"],
@@ -687,6 +796,8 @@ def pipeline(
         test=split_task.outputs["test"],
         params=text(params.EVALUATE),
     )
+    place(evaluate_task)
+
     evaluate_baseline_task = evaluate_baseline(
         model=train_baseline_task.outputs["model"],
         train=split_task.outputs["train"],
@@ -694,11 +805,15 @@ def pipeline(
         test=split_task.outputs["test"],
         params=text(params.EVALUATE_BASELINE),
     )
+    place(evaluate_baseline_task)
+
     explain_task = explain(
         model=train_task.outputs["model"],
         test=split_task.outputs["test"],
         params=text(params.EXPLAIN),
     )
+    place(explain_task)
+
     decide_task = decide(
         metrics=evaluate_task.outputs["metrics"],
         baseline=evaluate_baseline_task.outputs["metrics"],
@@ -707,7 +822,9 @@ def pipeline(
         cross_validation=cross_validate_task.outputs["report"],
         params=text(params.DECIDE),
     )
-    report(
+    place(decide_task)
+
+    report_task = report(
         profile=ingest_task.outputs["profile"],
         validation=validate_task.outputs["report"],
         manifest=split_task.outputs["manifest"],
@@ -720,10 +837,14 @@ def pipeline(
         importance=explain_task.outputs["importance"],
         params=text(params.REPORT),
     )
+    place(report_task)
+
     gate_task = gate(
         decision=decide_task.outputs["decision"],
         params=text(params.GATE),
     )
+    place(gate_task)
+
     package_task = package(
         model=train_task.outputs["model"],
         validation=validate_task.outputs["report"],
@@ -732,12 +853,15 @@ def pipeline(
         gate=gate_task.outputs["report"],
         params=text(params.PACKAGE),
     )
+    place(package_task)
+
     register_task = register(
         package=package_task.outputs["package"],
         registry_root=registry_root,
         params=text(params.REGISTER),
     )
     register_task.set_caching_options(False)
+    place(register_task)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ the steps' files. A server that PREFECT_API_URL names is used as it is.
 """
 
 import argparse
+import base64
 import contextlib
 import os
 import signal
@@ -19,6 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 
+LOCAL = "breast_cancer_flow.local"
+
 PARAMETERS = [
     "data_root",
     "registry_root",
@@ -26,7 +29,7 @@ PARAMETERS = [
 ]
 """What the flow takes."""
 
-DIRECTORIES = ("data_root", "registry_root", "workspace")
+DIRECTORIES = ("data_root", "registry_root", "approvals_root", "workspace")
 """What this takes, whether the flow does or not: relative to where it is called."""
 
 START = 300.0
@@ -36,6 +39,8 @@ GRACE = 8.0
 """Seconds in which what we started may end by itself before it is killed."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+os.environ.setdefault("MLSPEC_TRACE", str(ROOT / "trace.json"))
 
 # Nothing leaves the machine, and a proxy is not asked for the way to it.
 QUIET = {
@@ -61,8 +66,15 @@ class Stopped(BaseException):
     """Somebody asked us to stop."""
 
 
+class NotStarted(Exception):
+    """There is no server, so that nothing was run."""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the flow once and return its exit code: 0 where every step succeeded, else 1."""
+    """Run the flow once and return the exit code.
+
+    It is 0 where every step succeeded, 1 where one did not, 2 where nothing was run.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--data-root",
@@ -79,6 +91,11 @@ def main(arguments: list[str] | None = None) -> int:
         default="workspace",
         help="Directory of the steps' files and of what is cached.",
     )
+    parser.add_argument(
+        "--approvals-root",
+        default="approvals",
+        help="Not used by this flow.",
+    )
     chosen = vars(parser.parse_args(arguments))
     for name in DIRECTORIES:
         chosen[name] = str(Path(chosen[name]).resolve())
@@ -89,7 +106,13 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(one, _stop)
     try:
         with server(workspace, os.environ) as environment:
-            return run(environment, {name: chosen[name] for name in PARAMETERS})
+            words = []
+            for name in PARAMETERS:
+                words.append(f"--{name.replace('_', '-')}={chosen[name]}")
+            return run(environment, words)
+    except NotStarted as reason:
+        print(f"run.py: {reason}", file=sys.stderr)
+        return 2
     except Stopped as stopped:
         print(f"run.py: {stopped}", file=sys.stderr)
         return 1
@@ -107,27 +130,31 @@ def server(workspace: Path, given: Mapping[str, str]) -> Iterator[dict[str, str]
     kept = {name: value for name, value in given.items() if not _foreign(name)}
     environment = {**kept, **QUIET, "PREFECT_HOME": str(home)}
     environment |= {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in IDLE}
+    # What the server keeps of secrets cannot be read once it has ended.
+    key = base64.urlsafe_b64encode(os.urandom(32)).decode()
+    environment["PREFECT_SERVER_ENCRYPTION_KEY"] = key
+    environment["PREFECT_SERVER_DATABASE_TIMEOUT"] = "60"  # seconds, on a busy machine
     with (home / "server.log").open("ab") as log, contextlib.ExitStack() as started:
         for _ in range(3):  # another program may take the port before the server does
             port = _free_port()
             command = [sys.executable, "-m", "prefect", "server", "start"]
             command += ["--host", "127.0.0.1", "--port", str(port)]
+            # The UI asks port 4200 otherwise, whatever port the server has.
+            environment["PREFECT_SERVER_UI_API_URL"] = f"http://127.0.0.1:{port}/api"
             process = started.enter_context(
                 _process(command, environment, log.fileno())
             )
             if _healthy(process, f"http://127.0.0.1:{port}/api/health"):
                 break
         else:
-            raise Stopped(f"the Prefect server did not start: see {log.name}")
+            raise NotStarted(f"the Prefect server did not start: see {log.name}")
         print(f"run.py: Prefect is at http://127.0.0.1:{port}", flush=True)
         yield {**environment, "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
 
 
-def run(environment: Mapping[str, str], parameters: Mapping[str, str]) -> int:
+def run(environment: Mapping[str, str], words: list[str]) -> int:
     """Run the flow in a process that can be stopped whatever it is doing."""
-    command = [sys.executable, "-m", "breast_cancer_flow.local"]
-    for name, value in parameters.items():
-        command.append(f"--{name.replace('_', '-')}={value}")
+    command = [sys.executable, "-m", LOCAL, *words]
     with _process(command, environment) as process:
         code = process.wait()
     return 0 if code == 0 else 1

@@ -25,67 +25,7 @@ PARAMETERS = [
 ]
 """What the pipeline takes of what is chosen here."""
 
-STEPS = {
-    "ingest": {
-        "breast-cancer_ingest_data": "data",
-        "breast-cancer_ingest_profile": "profile",
-    },
-    "validate": {
-        "breast-cancer_validate_data": "data",
-        "breast-cancer_validate_quarantine": "quarantine",
-        "breast-cancer_validate_report": "report",
-    },
-    "check_data": {
-        "breast-cancer_check_data_report": "report",
-    },
-    "split": {
-        "breast-cancer_split_dev": "dev",
-        "breast-cancer_split_manifest": "manifest",
-        "breast-cancer_split_test": "test",
-        "breast-cancer_split_train": "train",
-    },
-    "featurize": {
-        "breast-cancer_featurize_features": "features",
-        "breast-cancer_featurize_transformer": "transformer",
-    },
-    "cross_validate": {
-        "breast-cancer_cross_validate_report": "report",
-    },
-    "train": {
-        "breast-cancer_train_model": "model",
-    },
-    "train_baseline": {
-        "breast-cancer_train_baseline_model": "model",
-    },
-    "evaluate": {
-        "breast-cancer_evaluate_curves": "curves",
-        "breast-cancer_evaluate_metrics": "metrics",
-        "breast-cancer_evaluate_predictions": "predictions",
-    },
-    "evaluate_baseline": {
-        "breast-cancer_evaluate_baseline_curves": "curves",
-        "breast-cancer_evaluate_baseline_metrics": "metrics",
-        "breast-cancer_evaluate_baseline_predictions": "predictions",
-    },
-    "explain": {
-        "breast-cancer_explain_importance": "importance",
-    },
-    "decide": {
-        "breast-cancer_decide_decision": "decision",
-    },
-    "report": {
-        "breast-cancer_report_page": "page",
-    },
-    "gate": {
-        "breast-cancer_gate_report": "report",
-    },
-    "package": {
-        "breast-cancer_package_package": "package",
-    },
-    "register": {
-        "breast-cancer_register_entry": "entry",
-    },
-}
+TRACE = json.loads((ROOT / "trace.json").read_text(encoding="utf-8"))
 """Each step in order, and which port each artifact that it makes stands for."""
 
 WORDS = {"completed": "succeeded", "cached": "cached"}
@@ -107,6 +47,7 @@ def main() -> int:
     parser.add_argument("--workspace", default="workspace")
     parser.add_argument("--data-root", default=".")
     parser.add_argument("--registry-root", default="registry")
+    parser.add_argument("--approvals-root", default="approvals")
     chosen = vars(parser.parse_args())
     places = {name: str(Path(place).resolve()) for name, place in chosen.items()}
     workspace = Path(places["workspace"])
@@ -135,12 +76,12 @@ def run(arguments: Mapping[str, str]) -> dict[str, Any]:
         faults.append(f"{type(error).__name__}: {error}")
     outcome: dict[str, Any] = {"state": "", "steps": {}, "artifacts": {}}
     try:
-        found = _found(name)
+        found, exits = _found(name)
     except Exception as error:
-        found = {}
+        found, exits = {}, {}
         faults.append(f"{type(error).__name__}: {error}")
-    for step, ports in STEPS.items():
-        state, lines = "skipped", []
+    for step in TRACE["order"]:
+        state, lines, ports = "skipped", [], TRACE["steps"][step]["ports"]
         if step in found:
             state = WORDS.get(found[step].status.value, "failed")
             lines = _reason(found[step]) if state == "failed" else []
@@ -150,6 +91,9 @@ def run(arguments: Mapping[str, str]) -> dict[str, Any]:
     states = set(outcome["steps"].values())
     well = not faults and states <= {"succeeded", "cached"}
     outcome["state"] = "succeeded" if well else "failed"
+    for step in TRACE["exit"]:
+        outcome["steps"][step] = exits.get(f"exit {step}", "skipped")
+        print(f"{step}: {outcome['steps'][step]}", flush=True)
     if "failed" not in states:  # it is not a step that tells what is wrong
         for fault in faults:
             print(f"run.py: {fault}", flush=True)
@@ -157,12 +101,13 @@ def run(arguments: Mapping[str, str]) -> dict[str, Any]:
     return outcome
 
 
-def _found(name: str) -> dict[str, Any]:
-    """Return what ZenML knows of each step of a run, after the last try."""
+def _found(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what ZenML knows of each step of a run after its last try, and what the
+    steps that run at the end in any case have noted on the run."""
     from zenml.client import Client
 
     runs = Client().list_pipeline_runs(name=name, hydrate=True)
-    return dict(runs[0].steps) if len(runs) else {}
+    return (dict(runs[0].steps), dict(runs[0].run_metadata)) if len(runs) else ({}, {})
 
 
 def _reason(step: Any) -> list[str]:
@@ -204,6 +149,7 @@ def _home(workspace: Path) -> Iterator[None]:
     path = [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ |= {
         "AUTO_OPEN_DASHBOARD": "false",
+        "MLSPEC_TRACE": str(ROOT / "trace.json"),
         "MPLCONFIGDIR": str(home / "matplotlib"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": os.pathsep.join(path),

@@ -8,17 +8,19 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from prefect import flow, get_run_logger, task
-from prefect.futures import wait
+from prefect import flow, task
+from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-# A worker loads this file by its path: the project and the user's own modules (src/)
-# have to be importable wherever it does so.
+# A worker loads this file by its path: the project has to be importable all the same.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from breast_cancer_flow import params, show
+from breast_cancer_flow import (
+    ending,
+    params,
+    show,
+)
 from breast_cancer_flow.storage import (
     ContentKey,
     Files,
@@ -32,7 +34,18 @@ Text = Annotated[str, Field(min_length=1)]
 @task(
     name="ingest",
     task_run_name="ingest",
-    cache_policy=ContentKey(op="ingest", params=params.INGEST),
+    tags=["data"],
+    cache_policy=ContentKey(
+        op="ingest",
+        constant="INGEST",
+        outputs=[
+            "data",
+            "profile",
+        ],
+        bound={
+            "data_root": "data_root",
+        },
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -58,14 +71,23 @@ def ingest(
             "data_root": data_root,
         },
     )
-    show.facts("breast-cancer-ingest", made)
+    show.facts("ingest", made)
     return made.files
 
 
 @task(
     name="validate",
     task_run_name="validate",
-    cache_policy=ContentKey(op="validate", params=params.VALIDATE),
+    tags=["data"],
+    cache_policy=ContentKey(
+        op="validate",
+        constant="VALIDATE",
+        outputs=[
+            "data",
+            "quarantine",
+            "report",
+        ],
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -91,14 +113,21 @@ def validate(
         },
         params=params.VALIDATE,
     )
-    show.checks("breast-cancer-validate-report", made.files["report"])
+    show.checks("validate", "report", made)
     return made.files
 
 
 @task(
     name="check_data",
     task_run_name="check_data",
-    cache_policy=ContentKey(op="gate", params=params.CHECK_DATA),
+    tags=["data"],
+    cache_policy=ContentKey(
+        op="gate",
+        constant="CHECK_DATA",
+        outputs=[
+            "report",
+        ],
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -128,7 +157,17 @@ def check_data(
 @task(
     name="split",
     task_run_name="split",
-    cache_policy=ContentKey(op="split", params=params.SPLIT),
+    tags=["data"],
+    cache_policy=ContentKey(
+        op="split",
+        constant="SPLIT",
+        outputs=[
+            "train",
+            "dev",
+            "test",
+            "manifest",
+        ],
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -158,14 +197,22 @@ def split(
         },
         params=params.SPLIT,
     )
-    show.facts("breast-cancer-split", made)
+    show.facts("split", made)
     return made.files
 
 
 @task(
     name="featurize",
     task_run_name="featurize",
-    cache_policy=ContentKey(op="featurize", params=params.FEATURIZE),
+    tags=["modeling"],
+    cache_policy=ContentKey(
+        op="featurize",
+        constant="FEATURIZE",
+        outputs=[
+            "transformer",
+            "features",
+        ],
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -190,14 +237,21 @@ def featurize(
         },
         params=params.FEATURIZE,
     )
-    show.facts("breast-cancer-featurize", made)
+    show.facts("featurize", made)
     return made.files
 
 
 @task(
     name="cross_validate",
     task_run_name="cross_validate",
-    cache_policy=ContentKey(op="cross_validate", params=params.CROSS_VALIDATE),
+    tags=["modeling"],
+    cache_policy=ContentKey(
+        op="cross_validate",
+        constant="CROSS_VALIDATE",
+        outputs=[
+            "report",
+        ],
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -222,14 +276,21 @@ def cross_validate(
         },
         params=params.CROSS_VALIDATE,
     )
-    show.facts("breast-cancer-cross-validate", made)
+    show.facts("cross_validate", made)
     return made.files
 
 
 @task(
     name="train",
     task_run_name="train",
-    cache_policy=ContentKey(op="train", params=params.TRAIN),
+    tags=["modeling"],
+    cache_policy=ContentKey(
+        op="train",
+        constant="TRAIN",
+        outputs=[
+            "model",
+        ],
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -256,14 +317,21 @@ def train(
         },
         params=params.TRAIN,
     )
-    show.facts("breast-cancer-train", made)
+    show.facts("train", made)
     return made.files
 
 
 @task(
     name="train_baseline",
     task_run_name="train_baseline",
-    cache_policy=ContentKey(op="train", params=params.TRAIN_BASELINE),
+    tags=["modeling"],
+    cache_policy=ContentKey(
+        op="train",
+        constant="TRAIN_BASELINE",
+        outputs=[
+            "model",
+        ],
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -290,14 +358,23 @@ def train_baseline(
         },
         params=params.TRAIN_BASELINE,
     )
-    show.facts("breast-cancer-train-baseline", made)
+    show.facts("train_baseline", made)
     return made.files
 
 
 @task(
     name="evaluate",
     task_run_name="evaluate",
-    cache_policy=ContentKey(op="evaluate", params=params.EVALUATE),
+    tags=["modeling"],
+    cache_policy=ContentKey(
+        op="evaluate",
+        constant="EVALUATE",
+        outputs=[
+            "metrics",
+            "predictions",
+            "curves",
+        ],
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -330,14 +407,23 @@ def evaluate(
         },
         params=params.EVALUATE,
     )
-    show.metrics("breast-cancer-evaluate-metrics", made.files["metrics"])
+    show.metrics("evaluate", "metrics", made)
     return made.files
 
 
 @task(
     name="evaluate_baseline",
     task_run_name="evaluate_baseline",
-    cache_policy=ContentKey(op="evaluate", params=params.EVALUATE_BASELINE),
+    tags=["modeling"],
+    cache_policy=ContentKey(
+        op="evaluate",
+        constant="EVALUATE_BASELINE",
+        outputs=[
+            "metrics",
+            "predictions",
+            "curves",
+        ],
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -370,14 +456,21 @@ def evaluate_baseline(
         },
         params=params.EVALUATE_BASELINE,
     )
-    show.metrics("breast-cancer-evaluate-baseline-metrics", made.files["metrics"])
+    show.metrics("evaluate_baseline", "metrics", made)
     return made.files
 
 
 @task(
     name="explain",
     task_run_name="explain",
-    cache_policy=ContentKey(op="explain", params=params.EXPLAIN),
+    tags=["modeling"],
+    cache_policy=ContentKey(
+        op="explain",
+        constant="EXPLAIN",
+        outputs=[
+            "importance",
+        ],
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -403,14 +496,21 @@ def explain(
         },
         params=params.EXPLAIN,
     )
-    show.facts("breast-cancer-explain", made)
+    show.facts("explain", made)
     return made.files
 
 
 @task(
     name="decide",
     task_run_name="decide",
-    cache_policy=ContentKey(op="decide", params=params.DECIDE),
+    tags=["modeling"],
+    cache_policy=ContentKey(
+        op="decide",
+        constant="DECIDE",
+        outputs=[
+            "decision",
+        ],
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -443,14 +543,21 @@ def decide(
         },
         params=params.DECIDE,
     )
-    show.decision("breast-cancer-decide-decision", made.files["decision"])
+    show.decision("decide", "decision", made)
     return made.files
 
 
 @task(
     name="report",
     task_run_name="report",
-    cache_policy=ContentKey(op="report", params=params.REPORT),
+    tags=["modeling"],
+    cache_policy=ContentKey(
+        op="report",
+        constant="REPORT",
+        outputs=[
+            "page",
+        ],
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -492,14 +599,21 @@ def report(
         },
         params=params.REPORT,
     )
-    show.page("breast-cancer-report-page", made.files["page"])
+    show.page("report", "page", made)
     return made.files
 
 
 @task(
     name="gate",
     task_run_name="gate",
-    cache_policy=ContentKey(op="gate", params=params.GATE),
+    tags=["modeling"],
+    cache_policy=ContentKey(
+        op="gate",
+        constant="GATE",
+        outputs=[
+            "report",
+        ],
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -530,7 +644,14 @@ def gate(
 @task(
     name="package",
     task_run_name="package",
-    cache_policy=ContentKey(op="package", params=params.PACKAGE),
+    tags=["deployment"],
+    cache_policy=ContentKey(
+        op="package",
+        constant="PACKAGE",
+        outputs=[
+            "package",
+        ],
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -562,14 +683,24 @@ def package(
         },
         params=params.PACKAGE,
     )
-    show.facts("breast-cancer-package", made)
+    show.facts("package", made)
     return made.files
 
 
 @task(
     name="register",
     task_run_name="register",
-    cache_policy=ContentKey(op="register", params=params.REGISTER),
+    tags=["deployment"],
+    cache_policy=ContentKey(
+        op="register",
+        constant="REGISTER",
+        outputs=[
+            "entry",
+        ],
+        bound={
+            "registry_root": "registry_root",
+        },
+    ),
     persist_result=True,
     result_serializer="json",
     log_prints=True,
@@ -597,14 +728,15 @@ def register(
             "registry_root": registry_root,
         },
     )
-    show.facts("breast-cancer-register", made)
+    show.facts("register", made)
     return made.files
 
 
 @flow(
     name="breast-cancer",
     description="Radiologists want a second reading of fine-needle samples, ranked by risk.",
-    # One thread a task: a task that waits for another must not take its place.
+    # A task that waits for others, or for a person, takes a thread and does no work:
+    # how many steps work at the same time is said in storage.py.
     task_runner=ThreadPoolTaskRunner(max_workers=16),
     validate_parameters=True,
 )
@@ -620,124 +752,104 @@ def breast_cancer_flow(
         registry_root: Directory of the model registry.
         workspace: Directory of the steps' files and of what is cached.
     """
-    log = get_run_logger()
-    ingest_run = ingest.submit(
+    runs: dict[str, PrefectFuture[Files]] = {}
+    runs["ingest"] = ingest.submit(
         workspace=workspace,
         data_root=data_root,
     )
-    validate_run = validate.submit(
+    runs["validate"] = validate.submit(
         workspace=workspace,
-        data=Output(ingest_run, "data"),
+        data=Output(runs["ingest"], "data"),
     )
-    check_data_run = check_data.submit(
+    runs["check_data"] = check_data.submit(
         workspace=workspace,
-        decision=Output(validate_run, "report"),
+        decision=Output(runs["validate"], "report"),
     )
-    split_run = split.submit(
+    runs["split"] = split.submit(
         workspace=workspace,
-        data=Output(validate_run, "data"),
-        gate=Output(check_data_run, "report"),
+        data=Output(runs["validate"], "data"),
+        gate=Output(runs["check_data"], "report"),
     )
-    featurize_run = featurize.submit(
+    runs["featurize"] = featurize.submit(
         workspace=workspace,
-        train=Output(split_run, "train"),
+        train=Output(runs["split"], "train"),
     )
-    cross_validate_run = cross_validate.submit(
+    runs["cross_validate"] = cross_validate.submit(
         workspace=workspace,
-        train=Output(split_run, "train"),
+        train=Output(runs["split"], "train"),
     )
-    train_run = train.submit(
+    runs["train"] = train.submit(
         workspace=workspace,
-        features=Output(featurize_run, "features"),
-        transformer=Output(featurize_run, "transformer"),
+        features=Output(runs["featurize"], "features"),
+        transformer=Output(runs["featurize"], "transformer"),
     )
-    train_baseline_run = train_baseline.submit(
+    runs["train_baseline"] = train_baseline.submit(
         workspace=workspace,
-        features=Output(featurize_run, "features"),
-        transformer=Output(featurize_run, "transformer"),
+        features=Output(runs["featurize"], "features"),
+        transformer=Output(runs["featurize"], "transformer"),
     )
-    evaluate_run = evaluate.submit(
+    runs["evaluate"] = evaluate.submit(
         workspace=workspace,
-        model=Output(train_run, "model"),
-        train=Output(split_run, "train"),
-        dev=Output(split_run, "dev"),
-        test=Output(split_run, "test"),
+        model=Output(runs["train"], "model"),
+        train=Output(runs["split"], "train"),
+        dev=Output(runs["split"], "dev"),
+        test=Output(runs["split"], "test"),
     )
-    evaluate_baseline_run = evaluate_baseline.submit(
+    runs["evaluate_baseline"] = evaluate_baseline.submit(
         workspace=workspace,
-        model=Output(train_baseline_run, "model"),
-        train=Output(split_run, "train"),
-        dev=Output(split_run, "dev"),
-        test=Output(split_run, "test"),
+        model=Output(runs["train_baseline"], "model"),
+        train=Output(runs["split"], "train"),
+        dev=Output(runs["split"], "dev"),
+        test=Output(runs["split"], "test"),
     )
-    explain_run = explain.submit(
+    runs["explain"] = explain.submit(
         workspace=workspace,
-        model=Output(train_run, "model"),
-        test=Output(split_run, "test"),
+        model=Output(runs["train"], "model"),
+        test=Output(runs["split"], "test"),
     )
-    decide_run = decide.submit(
+    runs["decide"] = decide.submit(
         workspace=workspace,
-        metrics=Output(evaluate_run, "metrics"),
-        baseline=Output(evaluate_baseline_run, "metrics"),
-        validation=Output(validate_run, "report"),
-        manifest=Output(split_run, "manifest"),
-        cross_validation=Output(cross_validate_run, "report"),
+        metrics=Output(runs["evaluate"], "metrics"),
+        baseline=Output(runs["evaluate_baseline"], "metrics"),
+        validation=Output(runs["validate"], "report"),
+        manifest=Output(runs["split"], "manifest"),
+        cross_validation=Output(runs["cross_validate"], "report"),
     )
-    report_run = report.submit(
+    runs["report"] = report.submit(
         workspace=workspace,
-        profile=Output(ingest_run, "profile"),
-        validation=Output(validate_run, "report"),
-        manifest=Output(split_run, "manifest"),
-        metrics=Output(evaluate_run, "metrics"),
-        curves=Output(evaluate_run, "curves"),
-        predictions=Output(evaluate_run, "predictions"),
-        decision=Output(decide_run, "decision"),
-        baseline=Output(evaluate_baseline_run, "metrics"),
-        cross_validation=Output(cross_validate_run, "report"),
-        importance=Output(explain_run, "importance"),
+        profile=Output(runs["ingest"], "profile"),
+        validation=Output(runs["validate"], "report"),
+        manifest=Output(runs["split"], "manifest"),
+        metrics=Output(runs["evaluate"], "metrics"),
+        curves=Output(runs["evaluate"], "curves"),
+        predictions=Output(runs["evaluate"], "predictions"),
+        decision=Output(runs["decide"], "decision"),
+        baseline=Output(runs["evaluate_baseline"], "metrics"),
+        cross_validation=Output(runs["cross_validate"], "report"),
+        importance=Output(runs["explain"], "importance"),
     )
-    gate_run = gate.submit(
+    runs["gate"] = gate.submit(
         workspace=workspace,
-        decision=Output(decide_run, "decision"),
+        decision=Output(runs["decide"], "decision"),
     )
-    package_run = package.submit(
+    runs["package"] = package.submit(
         workspace=workspace,
-        model=Output(train_run, "model"),
-        validation=Output(validate_run, "report"),
-        metrics=Output(evaluate_run, "metrics"),
-        decision=Output(decide_run, "decision"),
-        gate=Output(gate_run, "report"),
+        model=Output(runs["train"], "model"),
+        validation=Output(runs["validate"], "report"),
+        metrics=Output(runs["evaluate"], "metrics"),
+        decision=Output(runs["decide"], "decision"),
+        gate=Output(runs["gate"], "report"),
     )
-    register_run = register.submit(
+    runs["register"] = register.submit(
         workspace=workspace,
         registry_root=registry_root,
-        package=Output(package_run, "package"),
+        package=Output(runs["package"], "package"),
     )
 
     # Prefect fails a run only for what the flow returns: every future is waited for
     # and its state returned, so that the run is COMPLETED only if each step is.
-    futures = {
-        "ingest": ingest_run,
-        "validate": validate_run,
-        "check_data": check_data_run,
-        "split": split_run,
-        "featurize": featurize_run,
-        "cross_validate": cross_validate_run,
-        "train": train_run,
-        "train_baseline": train_baseline_run,
-        "evaluate": evaluate_run,
-        "evaluate_baseline": evaluate_baseline_run,
-        "explain": explain_run,
-        "decide": decide_run,
-        "report": report_run,
-        "gate": gate_run,
-        "package": package_run,
-        "register": register_run,
-    }
-    wait(list(futures.values()))
-    for step, future in futures.items():
-        log.info("%s: %s", step, future.state.name)
-    return [future.state for future in futures.values()]
+    news = ending.reached(runs)
+    return news.states
 
 
 if __name__ == "__main__":

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from mlspec.runtime.artifact import write_json
+from mlspec.runtime.artifact import read_json, write_json
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
 
+from breast_cancer_flow.ending import step_of
 from breast_cancer_flow.flow import breast_cancer_flow
 
 PARAMETERS = [
@@ -39,6 +40,9 @@ STEPS = [
     "register",
 ]
 
+TRACE = Path(__file__).resolve().parent.parent / "trace.json"
+NEEDS = {name: one["needs"] for name, one in read_json(TRACE)["steps"].items()}
+
 PATIENCE = 60.0
 """Seconds for the server to learn the last states: tasks report theirs as events."""
 
@@ -61,11 +65,11 @@ def main() -> int:
         "artifacts": artifacts(runs),
     }
     write_json(Path(chosen["workspace"]) / "outcome.json", outcome)
-    for step in STEPS:
+    for step, ended in steps.items():
         told = runs[step].state if step in runs else None
         well_or_unsaid = told is None or told.is_completed() or not told.message
         why = "" if well_or_unsaid else f": {told.message}"
-        print(f"{step}: {steps[step]}{why}", flush=True)
+        print(f"{step}: {ended}{why}", flush=True)
     print(f"run: {outcome['state']}", flush=True)
     return 0 if well else 1
 
@@ -82,12 +86,24 @@ def read_back(run: UUID) -> tuple[FlowRun, dict[str, TaskRun]]:
                 flow_run_filter=only, offset=len(found)
             ):
                 found += page
-            # A task that never starts keeps the name Prefect first gave it: step-1a2.
-            runs = {one.name.partition("-")[0]: one for one in found}
-            done = all(step in runs and has_ended(runs[step].state) for step in STEPS)
-            if done or time.monotonic() > until:
+            runs = {str(step_of(one.name)): one for one in found}
+            if have_ended(runs) or time.monotonic() > until:
                 return flow_run, runs
             time.sleep(0.2)
+
+
+def have_ended(runs: dict[str, TaskRun]) -> bool:
+    """Say whether each step has ended. One that was never begun, as what it needs has
+    not succeeded, may be unknown to the server.
+    """
+    well: dict[str, bool] = {}
+    for step in STEPS:
+        run = runs.get(step)
+        begun = all(well[need] for need in NEEDS[step])
+        if (run is None and begun) or (run is not None and not has_ended(run.state)):
+            return False
+        well[step] = run is not None and bool(run.state and run.state.is_completed())
+    return True
 
 
 def has_ended(state: State | None) -> bool:

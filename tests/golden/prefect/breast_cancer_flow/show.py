@@ -16,6 +16,8 @@ from prefect.artifacts import (
 
 from breast_cancer_flow.storage import Made
 
+PIPELINE = "breast-cancer"
+
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -23,18 +25,18 @@ def _shown(show: Callable[..., None]) -> Callable[..., None]:
     """A step has done its work once its files are written: showing them cannot fail it."""
 
     @wraps(show)
-    def safely(key: str, *args: Any) -> None:
+    def safely(*args: Any) -> None:
         try:
-            show(key, *args)
+            show(*args)
         except Exception:
             log = get_run_logger()
-            log.exception("Could not show %s in the UI", key)
+            log.exception("Could not show it in the UI")
 
     return safely
 
 
 @_shown
-def facts(key: str, made: Made) -> None:
+def facts(step: str, made: Made) -> None:
     """Show what a step says about its outputs, then the outputs themselves."""
     told = sorted(made.facts.items())
     rows = [{"fact": name, "value": _text(value)} for name, value in told]
@@ -45,13 +47,13 @@ def facts(key: str, made: Made) -> None:
             {"fact": f"{name}: size", "value": _size(place)},
             {"fact": f"{name}: sha256", "value": digest(place)},
         ]
-    create_table_artifact(key=key, table=rows)
+    create_table_artifact(key=_key(step), table=rows, description=_summary(made))
 
 
 @_shown
-def metrics(key: str, path: str) -> None:
+def metrics(step: str, port: str, made: Made) -> None:
     """Show each metric with its interval; one that is not a number says why."""
-    told = read_json(Path(path))
+    told = read_json(Path(made.files[port]))
     rows = list(_scores("test", told["metrics"]))
     for part in told.get("slices", []):
         rows += _scores(part["name"], part["metrics"])
@@ -60,13 +62,17 @@ def metrics(key: str, path: str) -> None:
             if split != "test":
                 score = {"value": value, "rows": measured["rows"]}
                 rows.append(_score(split, name, score))
-    create_table_artifact(key=key, table=rows)
+    if not any(row["reason"] for row in rows):
+        for row in rows:
+            del row["reason"]
+    key = _key(step, port)
+    create_table_artifact(key=key, table=rows, description=_summary(made))
 
 
 @_shown
-def decision(key: str, path: str) -> None:
+def decision(step: str, port: str, made: Made) -> None:
     """Show the verdict on every requirement."""
-    told = read_json(Path(path))
+    told = read_json(Path(made.files[port]))
     lines = [
         f"# {told['verdict'].upper()}",
         "",
@@ -77,13 +83,15 @@ def decision(key: str, path: str) -> None:
         value, interval = _number(one.get("value")), _interval(one)
         cells = (one["target"], value, interval, one["verdict"], one.get("reason"))
         lines.append(_row(*cells))
-    create_markdown_artifact(key=key, markdown="\n".join(lines))
+    create_markdown_artifact(
+        key=_key(step, port), markdown="\n".join(lines), description=_summary(made)
+    )
 
 
 @_shown
-def checks(key: str, path: str) -> None:
+def checks(step: str, port: str, made: Made) -> None:
     """Show what the data was checked for and how many rows failed."""
-    told = read_json(Path(path))
+    told = read_json(Path(made.files[port]))
     lines = [
         f"# {told['verdict'].upper()}",
         "",
@@ -96,13 +104,38 @@ def checks(key: str, path: str) -> None:
         failing = f"{one['failing']} ({_number(one['share'])})"
         allowed = _number(one["allowed"])
         lines.append(_row(one["description"], failing, allowed, one["verdict"]))
-    create_markdown_artifact(key=key, markdown="\n".join(lines))
+    create_markdown_artifact(
+        key=_key(step, port), markdown="\n".join(lines), description=_summary(made)
+    )
 
 
 @_shown
-def page(key: str, path: str) -> None:
-    """Link to a page that a step wrote."""
-    create_link_artifact(key=key, link=Path(path).as_uri(), link_text=Path(path).name)
+def page(step: str, port: str, made: Made) -> None:
+    """Link to a page that a step wrote, by its path: browsers do not follow a link from
+    a server's page to a file, so that it is there to be copied.
+    """
+    place = Path(made.files[port])
+    create_link_artifact(
+        key=_key(step, port),
+        link=place.as_uri(),
+        link_text=_cell(place),
+        description=_summary(made),
+    )
+
+
+def _key(step: str, port: str = "") -> str:
+    """The name of an artifact: letters, digits and dashes."""
+    words = (PIPELINE, step, port)
+    return "-".join(word for word in words if word).replace("_", "-")
+
+
+def _summary(made: Made) -> str:
+    """What a step says about its outputs, in one line of Markdown."""
+    told = {name: one for name, one in made.facts.items() if one is not None}
+    return ", ".join(
+        f"{_cell(name)} {_cell(_number(one) if isinstance(one, float) else one)}"
+        for name, one in told.items()
+    )
 
 
 def _scores(rows_of: str, measured: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -115,8 +148,7 @@ def _score(rows_of: str, name: str, measured: dict[str, Any]) -> dict[str, Any]:
         "on": rows_of,
         "metric": name,
         "value": measured.get("value"),
-        "low": measured.get("low"),
-        "high": measured.get("high"),
+        "interval": _interval(measured),
         "rows": measured.get("rows"),
         "reason": measured.get("reason") or "",
     }
@@ -127,9 +159,12 @@ def _row(*cells: Any) -> str:
 
 
 def _cell(value: Any) -> str:
-    """Text that stays in its cell of a Markdown table and is nothing but text there."""
+    """Text that stays in its cell of a Markdown table and is nothing but text there.
+
+    By backslashes: one of Prefect's two UIs does not read `&#95;` and the like.
+    """
     text = html.escape(" ".join(_text(value).split()), quote=False)
-    return "".join(f"&#{ord(char)};" if char in "\\`*_[]|~" else char for char in text)
+    return "".join(f"\\{char}" if char in "\\`*_[]|~" else char for char in text)
 
 
 def _text(value: Any) -> str:

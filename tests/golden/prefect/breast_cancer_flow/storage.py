@@ -1,21 +1,22 @@
 """Where the steps' files lie, when they may be used again, and how a step is run."""
 
-import hashlib
 import json
+import os
 import shutil
+import sys
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlspec import runtime
 from mlspec.diagnostic import Problem
-from mlspec.runner import code_digest, libraries
+from mlspec.runtime import content
 from mlspec.runtime.artifact import digest, read_json, write_json
 from mlspec.runtime.child import TimedOut
-from mlspec.runtime.gate import GateFailed
 from prefect import get_run_logger
 from prefect.cache_policies import CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
@@ -23,14 +24,24 @@ from prefect.context import TaskRunContext
 from prefect.tasks import Task
 from prefect.transactions import get_transaction
 
-SOURCE = Path(__file__).resolve().parent.parent / "src"
+from breast_cancer_flow import params
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src"
+
+# Every process that runs a step imports this: it finds the user's own modules, and what
+# says which lines of the spec a step is from.
+sys.path.insert(0, str(SOURCE))
+os.environ.setdefault("MLSPEC_TRACE", str(ROOT / "trace.json"))
+
+TURNS = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
+"""How many steps do their work at the same time in this process."""
 
 Files = dict[str, str]
 """What a task returns: the absolute path of each of its outputs, by name."""
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """One output of a step. Prefect puts the step's result in the future's place."""
 
     files: Files
@@ -56,11 +67,14 @@ class ContentKey(CachePolicy):
 
     A step that reads or changes what is not among its inputs is asked what lies there;
     one that cannot say is never cached. Prefect's key also names the run that made the
-    files, so that a result whose files are gone or changed is never used.
+    files, so that a result whose files are gone, changed or too old is never used.
     """
 
     op: str = ""
-    params: Mapping[str, Any] = field(default_factory=dict)
+    constant: str = ""
+    outputs: list[str] = field(default_factory=list)
+    bound: dict[str, str] = field(default_factory=dict)
+    max_age: float | None = None
 
     def compute_key(
         self,
@@ -71,62 +85,54 @@ class ContentKey(CachePolicy):
     ) -> str | None:
         """Return a key that is another run's only where its files can be used."""
         run = str(task_ctx.task_run.id)
-        workspace = Path(inputs["workspace"]).resolve()
-        bound = {
-            name: value
-            for name, value in inputs.items()
-            if isinstance(value, str) and name != "workspace"
-        }
         read = {
             name: value.path
             for name, value in inputs.items()
             if isinstance(value, Output)
         }
-        params = {**self.params, **bound}
         try:
-            content = self._content(params, bound, read)
-            if content is None:
+            given = self._params(inputs)
+            parts = self._parts(given, read)
+            if parts is None:
                 return f"run-{run}"
-            note = _note(workspace, content)
-            if note is not None and self._usable(note, read, params):
+            made_by = content.key(parts)
+            note = _note(Path(inputs["workspace"]).resolve(), made_by)
+            if note is not None and self._usable(note, read, given):
                 run = note["run"]
         except (OSError, Problem) as fault:
             # The step itself runs into this too, and says it properly.
             get_run_logger().info("Not looked for in the cache: %s", fault)
             return f"run-{run}"
-        return f"{content}-{run}"
+        return f"{made_by}-{run}"
 
-    def _content(
-        self,
-        params: Mapping[str, Any],
-        bound: Mapping[str, str],
-        read: Mapping[str, Path],
-    ) -> str | None:
-        module = import_module(f"mlspec.runtime.{self.op}")
-        external = getattr(module, "external", None)
-        if bound and not external and not hasattr(module, "fresh"):
-            return None
-        parts = {
-            "op": self.op,
-            "params": {
-                name: value
-                for name, value in params.items()
-                if name not in bound or not external
-            },
-            "external": external(params, digest) if external else None,
-            "inputs": {name: digest(path) for name, path in read.items()},
-            "mlspec": code_digest(),
-            "libraries": libraries(),
-            "code": _source_digest(),
-        }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    def _params(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The step's parameters; a family keeps those of all its steps together."""
+        told = getattr(params, self.constant)
+        if "step" in inputs:
+            told = told[inputs["step"]]
+        return {**told, **{one: inputs[name] for one, name in self.bound.items()}}
+
+    def _parts(
+        self, given: Mapping[str, Any], read: Mapping[str, Path]
+    ) -> dict[str, Any] | None:
+        return content.parts(
+            self.op,
+            given,
+            bound=self.bound,
+            inputs={name: digest(path) for name, path in read.items()},
+            outputs=self.outputs,
+            code=content.tree_digests(SOURCE),
+            file_digest=digest,
+        )
 
     def _usable(
         self,
         note: Mapping[str, Any],
         read: Mapping[str, Path],
-        params: Mapping[str, Any],
+        given: Mapping[str, Any],
     ) -> bool:
+        if self.max_age is not None and time.time() - note["made"] > self.max_age:
+            return False
         made = {name: Path(path) for name, (path, _) in note["files"].items()}
         if not all(
             path.exists() and digest(path) == note["files"][name][1]
@@ -134,7 +140,7 @@ class ContentKey(CachePolicy):
         ):
             return False
         fresh = getattr(import_module(f"mlspec.runtime.{self.op}"), "fresh", None)
-        return fresh is None or bool(fresh(read, made, params))
+        return fresh is None or bool(fresh(read, made, given))
 
 
 def perform(
@@ -154,19 +160,22 @@ def perform(
     """
     context = TaskRunContext.get()
     assert context is not None, "a step is run by a task"
+    step = context.task.name
     top = Path(workspace).resolve()
-    place = top / "artifacts" / context.task.name / str(context.task_run.id)
+    place = top / "artifacts" / step / str(context.task_run.id)
     shutil.rmtree(place, ignore_errors=True)  # what an earlier try has left
     place.mkdir(parents=True)
     files = {name: str(place / file) for name, file in outputs.items()}
     try:
-        facts = runtime.run(
-            op,
-            inputs={name: output.path for name, output in inputs.items()},
-            outputs=files,
-            params=params,
-            timeout=timeout,
-        )
+        with TURNS:
+            facts = runtime.run(
+                op,
+                inputs={name: output.path for name, output in inputs.items()},
+                outputs=files,
+                params=params,
+                timeout=timeout,
+                step=step,
+            )
     except TimedOut as late:
         # Prefect shows a builtin TimeoutError as the state TimedOut.
         raise TimeoutError(str(late)) from None
@@ -176,34 +185,24 @@ def perform(
 
 
 def worth_another_try(task: Task, task_run: TaskRun, state: State) -> bool:
-    """Retry every failure but a gate's: a verdict does not change by asking again."""
-    return not isinstance(state.data, GateFailed)
+    """Retry what may pass: not a gate's verdict, which stays what it is."""
+    return runtime.worth_another_try(state.data)
 
 
 def _remember(workspace: Path, files: Files) -> None:
-    """Note which run made the files for a content key, and what they hold."""
+    """Note which run made the files for a content key, when, and what they hold."""
     transaction = get_transaction()
-    content, _, run = ((transaction and transaction.key) or "run-").partition("-")
-    if content == "run":  # a step that is never cached
+    made_by, _, run = ((transaction and transaction.key) or "run-").partition("-")
+    if made_by == "run":  # a step that is never cached
         return
-    made = {name: [path, digest(Path(path))] for name, path in files.items()}
-    write_json(workspace / "keys" / f"{content}.json", {"run": run, "files": made})
+    told = {name: [path, digest(Path(path))] for name, path in files.items()}
+    note = {"run": run, "made": time.time(), "files": told}
+    write_json(workspace / "keys" / f"{made_by}.json", note)
 
 
-def _note(workspace: Path, content: str) -> dict[str, Any] | None:
+def _note(workspace: Path, made_by: str) -> dict[str, Any] | None:
     try:
-        note: dict[str, Any] = read_json(workspace / "keys" / f"{content}.json")
+        note: dict[str, Any] = read_json(workspace / "keys" / f"{made_by}.json")
     except (FileNotFoundError, json.JSONDecodeError):
         return None
     return note
-
-
-@cache
-def _source_digest() -> str:
-    """The digest of the user's own modules."""
-    whole = hashlib.sha256()
-    for file in sorted(SOURCE.rglob("*")):
-        if file.is_file() and file.suffix != ".pyc":
-            name = file.relative_to(SOURCE).as_posix()
-            whole.update(f"{name}\0{digest(file)}\n".encode())
-    return whole.hexdigest()

@@ -7,21 +7,25 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from mlspec import runtime
 from mlspec.diagnostic import Finding, Problem
-from mlspec.runner import code_digest, libraries
 from mlspec.runtime.artifact import digest, read_json
-from zenml import log_metadata
+from mlspec.runtime.content import code_digest, libraries
+from zenml import get_step_context, log_metadata
 from zenml.enums import ArtifactType, VisualizationType
 from zenml.io import fileio
 from zenml.materializers.base_materializer import BaseMaterializer
 
-SOURCE = Path(__file__).resolve().parent.parent / "src"
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src"
 CONTENT = "content"
+
+# where a failure finds the lines of the spec that asked for its step
+os.environ.setdefault("MLSPEC_TRACE", str(ROOT / "trace.json"))
 
 
 class Place:
@@ -98,16 +102,19 @@ class FileMaterializer(BaseMaterializer):
 def perform(
     op: str,
     *,
+    step: str,
     inputs: Mapping[str, File],
     outputs: Mapping[str, str],
     params: Mapping[str, Any],
+    secrets: Mapping[str, Sequence[str]] | None = None,
     timeout: float | None = None,
 ) -> dict[str, File]:
     """Run a step of the pipeline and return its outputs by name.
 
-    `outputs` says what each holds. With a `timeout` in seconds the step runs in a
-    process of its own, which is killed when its time is up. What it wrote lies in a
-    temporary directory until ZenML has stored and forgotten it.
+    `outputs` says what each holds. A step with variables, with `secrets` (variable:
+    store, name, key) or with a `timeout` in seconds runs in a process of its own, which
+    is killed when its time is up. What a step wrote lies in a temporary directory until
+    ZenML has stored and forgotten it.
     """
     for name, file in inputs.items():
         if not file.path.exists():  # here, as ZenML keeps no reason why `load` failed
@@ -121,6 +128,8 @@ def perform(
         outputs={name: place.path / name for name in outputs},
         params=params,
         timeout=timeout,
+        environment=_environment(secrets or {}) or None,
+        step=step,
     )
     told = {name: fact for name, fact in facts.items() if fact is not None}
     if told:
@@ -129,6 +138,28 @@ def perform(
         name: File(place.path / name, kind, told, place)
         for name, kind in outputs.items()
     }
+
+
+def _environment(secrets: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the variables that ZenML knows of this step, and its secrets."""
+    known = get_step_context().step_run.config.environment
+    return {name: str(restored(text)) for name, text in known.items()}
+
+
+def promoted(*, stage: str, entry: Path, package: Path) -> None:
+    """Bring this run's version of the model to a stage, as every gate has passed.
+
+    The version that had the stage is archived. Without an entry nothing was registered.
+    """
+    if not entry.exists():
+        return
+    model = get_step_context().model
+    told = {f"registry_{key}": one for key, one in read_json(entry).items()}
+    for name, one in read_json(package / "metrics.json")["metrics"].items():
+        if isinstance(one, dict) and one.get("value") is not None:
+            told[name] = one["value"]
+    model.log_metadata(told)
+    model.set_stage(stage, force=True)
 
 
 def inert(params: Any) -> Any:
@@ -173,24 +204,68 @@ def _copy(source: str, target: str) -> None:
 
 
 def _table(told: Any) -> str:
-    """Write a decision or metrics as a Markdown table; "" for any other report."""
+    """Write a decision, metrics or checks of data as a Markdown table; "" for any other
+    report."""
     if not isinstance(told, dict):
         return ""
-    if isinstance(told.get("requirements"), list):
+    if requirements := _entries(told.get("requirements")):
         rows = [
-            (one.get("target") or one.get("name"), one.get("value"), one.get("verdict"))
-            for one in told["requirements"]
+            (
+                one.get("target") or one.get("name"),
+                _number(one.get("value")),
+                _interval(one),
+                one.get("verdict"),
+                one.get("reason"),
+            )
+            for one in requirements
         ]
-        head = ("requirement", "value", "verdict")
+        head = ("requirement", "value", "interval", "verdict", "reason")
         return f"# {_cell(told.get('verdict'))}\n\n" + _rows(head, rows)
-    if isinstance(told.get("metrics"), dict):
+    if checks := _entries(told.get("checks")):
         rows = [
-            (name, one.get("value"), one.get("low"), one.get("high"))
-            for name, one in sorted(told["metrics"].items())
-            if isinstance(one, dict)
+            (
+                one.get("description"),
+                one.get("failing"),
+                one.get("allowed"),
+                one.get("verdict"),
+            )
+            for one in checks
         ]
-        return _rows(("metric", "value", "low", "high"), rows) if rows else ""
-    return ""
+        head = ("check", "rows failing", "share allowed", "verdict")
+        return f"# {_cell(told.get('verdict'))}\n\n" + _rows(head, rows)
+    parts = [{**told, "name": "test"}, *_entries(told.get("slices"))]
+    rows = [
+        (
+            part.get("name"),
+            name,
+            _number(one.get("value")),
+            _interval(one),
+            one.get("rows"),
+        )
+        for part in parts
+        if isinstance(part.get("metrics"), dict)
+        for name, one in sorted(part["metrics"].items())
+        if isinstance(one, dict)
+    ]
+    head = ("on", "metric", "value", "interval", "rows")
+    return _rows(head, rows) if rows else ""
+
+
+def _entries(told: Any) -> list[dict[str, Any]]:
+    """Return a list of mappings; [] for anything else that a user's report may hold."""
+    well = isinstance(told, list) and all(isinstance(one, dict) for one in told)
+    return told if well else []
+
+
+def _number(value: Any) -> Any:
+    return "not a number" if value is None else value
+
+
+def _interval(one: Mapping[str, Any]) -> str:
+    low, high = one.get("low"), one.get("high")
+    if not isinstance(low, (int, float)) or not isinstance(high, (int, float)):
+        return ""
+    return f"{low:.4g} to {high:.4g}"
 
 
 def _rows(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
@@ -202,7 +277,7 @@ def _rows(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
 def _cell(value: Any) -> str:
     """Text that stays in its cell of a Markdown table and is nothing but text there."""
     if value is None:
-        return "not a number"
+        return ""
     text = f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
     text = text.replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"&#{ord(char)};" if char in "\\`*[]|~" else char for char in text)

@@ -14,6 +14,7 @@ from breast_cancer_pipeline.files import (
     File,
     code_version,
     perform,
+    promoted,
     restored,
 )
 
@@ -49,6 +50,7 @@ def ingest(
     """
     made = perform(
         "ingest",
+        step="ingest",
         inputs={},
         outputs={
             "data": "table",
@@ -102,6 +104,7 @@ def validate(
     """
     made = perform(
         "validate",
+        step="validate",
         inputs={
             "data": data,
         },
@@ -140,6 +143,7 @@ def check_data(
     """
     made = perform(
         "gate",
+        step="check_data",
         inputs={
             "decision": decision,
         },
@@ -196,6 +200,7 @@ def split(
     """
     made = perform(
         "split",
+        step="split",
         inputs={
             "data": data,
             "gate": gate,
@@ -246,6 +251,7 @@ def featurize(
     """
     made = perform(
         "featurize",
+        step="featurize",
         inputs={
             "train": train,
         },
@@ -283,6 +289,7 @@ def cross_validate(
     """
     made = perform(
         "cross_validate",
+        step="cross_validate",
         inputs={
             "train": train,
         },
@@ -316,6 +323,7 @@ def train(
     """
     made = perform(
         "train",
+        step="train",
         inputs={
             "features": features,
             "transformer": transformer,
@@ -350,6 +358,7 @@ def train_baseline(
     """
     made = perform(
         "train",
+        step="train_baseline",
         inputs={
             "features": features,
             "transformer": transformer,
@@ -402,6 +411,7 @@ def evaluate(
     """
     made = perform(
         "evaluate",
+        step="evaluate",
         inputs={
             "model": model,
             "train": train,
@@ -463,6 +473,7 @@ def evaluate_baseline(
     """
     made = perform(
         "evaluate",
+        step="evaluate_baseline",
         inputs={
             "model": model,
             "train": train,
@@ -505,6 +516,7 @@ def explain(
     """
     made = perform(
         "explain",
+        step="explain",
         inputs={
             "model": model,
             "test": test,
@@ -542,6 +554,7 @@ def decide(
     """
     made = perform(
         "decide",
+        step="decide",
         inputs={
             "metrics": metrics,
             "baseline": baseline,
@@ -586,6 +599,7 @@ def report(
     """
     made = perform(
         "report",
+        step="report",
         inputs={
             "profile": profile,
             "validation": validation,
@@ -627,6 +641,7 @@ def gate(
     """
     made = perform(
         "gate",
+        step="gate",
         inputs={
             "decision": decision,
         },
@@ -662,6 +677,7 @@ def package(
     """
     made = perform(
         "package",
+        step="package",
         inputs={
             "model": model,
             "validation": validation,
@@ -698,6 +714,7 @@ def register(
     """
     made = perform(
         "register",
+        step="register",
         inputs={
             "package": package,
         },
@@ -708,5 +725,10 @@ def register(
             **restored(params),
             "registry_root": registry_root,
         },
+    )
+    promoted(
+        stage="staging",
+        entry=made["entry"].path,
+        package=package.path,
     )
     return made["entry"]

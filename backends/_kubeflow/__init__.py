@@ -1,0 +1,1 @@
+"""The parts of the Kubeflow backend; `mlspec.backends.kubeflow` is the door."""

@@ -1,0 +1,1 @@
+"""What the tasks of a DAG that mlspec has written share."""
