@@ -26,7 +26,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 
 # One environment for each backend, from its own lock and with mlspec's wheel: what a user of a compiled project has.
-envs: $(VENV)/.dev .venvs/kfp/.done .venvs/prefect/.done .venvs/zenml/.done build/wheelhouse/.done
+envs: $(VENV)/.dev .venvs/kfp/.done .venvs/prefect/.done .venvs/zenml/.done .venvs/zenml-server/.done .venvs/airflow/.done build/wheelhouse/.done
 
 # What pre-commit needs to install the hooks without a package index.
 build/wheelhouse/.done: $(VENV)/.dev requirements/core.txt
@@ -58,7 +58,7 @@ $(VENV)/.local: $(UV) requirements/local.txt pyproject.toml
 
 $(VENV)/.dev: $(UV) requirements/dev.txt pyproject.toml
 	$(INSTALL) --python $(BIN)/python -r requirements/dev.txt
-	$(INSTALL) --python $(BIN)/python --no-deps --editable .
+	$(INSTALL) --python $(BIN)/python --no-deps --editable . --editable plugins/airflow
 	touch $@ $(VENV)/.local
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" $(LINKS) pyproject.toml
@@ -68,7 +68,11 @@ lock: $(UV) ## resolve every lock anew; the others follow dev.txt, so that all e
 	$(COMPILE) --extra local -c requirements/dev.txt -o requirements/local.txt --upgrade
 	$(COMPILE) --extra kfp -c requirements/dev.txt -o requirements/kfp.txt --upgrade
 	$(COMPILE) --extra prefect -c requirements/dev.txt -o requirements/prefect.txt --upgrade
+	$(COMPILE) --extra prefect-dask -c requirements/dev.txt -o requirements/prefect-dask.txt --upgrade
+	$(COMPILE) --extra prefect-ray -c requirements/dev.txt -o requirements/prefect-ray.txt --upgrade
 	$(COMPILE) --extra zenml -c requirements/dev.txt -o requirements/zenml.txt --upgrade
+	$(COMPILE) --extra local --group zenml-server -c requirements/zenml.txt -o requirements/zenml-server.txt --upgrade
+	$(COMPILE) plugins/airflow/requirements.in --extra local -c requirements/local.txt -o requirements/airflow.txt --upgrade
 	$(COMPILE) --extra local --extra lsp --group bench -c requirements/dev.txt -o requirements/bench.txt --upgrade
 
 docs: $(VENV)/.dev ## write the generated pages

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlspec import backend as backends
-from mlspec import build, folder
+from mlspec import build, folder, ops
 from mlspec.diagnostic import Diagnostic, Finding, Problem
 from mlspec.lower import slug
 from mlspec.runtime.artifact import read_json
-from mlspec.store import REGISTRY
+from mlspec.store import HOME, REGISTRY
 
 if TYPE_CHECKING:
     from mlspec.backend import Outcome
@@ -46,25 +46,36 @@ def run(opened: Opened, pipeline: Pipeline, name: str, *, runs: Path) -> Told:
         place.config(config)
         place.note({"state": "running", "mark": mark, "backend": name})
         project = place.path / "project"
-        build.bundle_of(pipeline, name).write(project)
-        workspace = (place.path / "workspace").resolve()
-        outcome = backends.execute(project, workspace=workspace, data_root=opened.folder, registry_root=REGISTRY.resolve())
+        build.project_of(opened, name).bundle.write(project)
+        asks = any(step.op is ops.APPROVE for step in pipeline.steps)
+        outcome = backends.execute(
+            project,
+            workspace=(place.path / "workspace").resolve(),
+            data_root=opened.folder,
+            registry_root=REGISTRY.resolve(),
+            approvals_root=(HOME / "approvals" / slug(pipeline.name)).resolve() if asks else None,
+        )
         shown = place.show(outcome.artifacts)
         steps = {step: {"state": state} for step, state in outcome.steps.items()}
         place.note({"state": outcome.state, "mark": mark, "backend": name, "steps": steps})
     finally:
         place.close()
-    faults = tuple(build.placed(opened, fault) for fault in _missed(outcome))
+    faults = tuple(build.placed(opened, fault) for fault in _missed(outcome, pipeline))
     return Told(outcome, place.path, shown, faults)
 
 
-def _missed(outcome: Outcome) -> list[Finding]:
+def _missed(outcome: Outcome, pipeline: Pipeline) -> list[Finding]:
     """The gates that failed, told as the local runner tells them: from the very reports the gates read."""
     from mlspec.runtime import gate
 
-    read = {"check_data": ("validate.report", "data"), "gate": ("decide.decision", "model")}
     found: list[Finding] = []
-    for step, (artifact, subject) in read.items():
-        if outcome.steps.get(step) == "failed" and artifact in outcome.artifacts:
-            found += gate.missed(read_json(outcome.artifacts[artifact]), subject)
+    for step in pipeline.steps:
+        if step.op is not ops.GATE or outcome.steps.get(step.id) != "failed":
+            continue
+        ref = step.inputs["decision"]
+        verdict = outcome.artifacts.get(f"{ref.step}.{ref.output}")
+        if verdict is not None:
+            told = f"{step.label}: " if step.label else ""
+            missed = gate.missed(read_json(verdict), step.params["subject"])
+            found += [replace(one, message=f"{told}{one.message}", route=one.route or step.routes[0]) for one in missed]
     return found

@@ -107,8 +107,14 @@ def test_mlspec_makes_its_own_wheel(checkout: Path, emitted: str, tmp_path: Path
     assert run(sys.executable, "-S", "-c", EMIT, checkout, tmp_path / "installed", *_libraries(), cwd=tmp_path) == emitted
 
 
-def test_core_dependencies_are_four() -> None:
+def test_core_dependencies_are_five() -> None:
     import tomllib
 
     told = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert sorted(name.split(">")[0].split("<")[0] for name in told["dependencies"]) == ["click", "jinja2", "pydantic", "pyyaml"]
+    assert sorted(name.split(">")[0].split("<")[0] for name in told["dependencies"]) == [
+        "click",
+        "jinja2",
+        "pydantic",
+        "pyyaml",
+        "unidiff",
+    ]
