@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from mlspec.ir import Place
 from mlspec.lint import Opened
 
 if TYPE_CHECKING:
+    from mlspec.backend import Backend
     from mlspec.bundle import Bundle
     from mlspec.ir import Pipeline
     from mlspec.spec.project import Project
@@ -39,9 +41,19 @@ def pipeline_of(opened: Opened) -> Pipeline:
     config = resolve(project)
     code = dict(_modules(opened.folder, sorted(set(entrypoints(config)))))
     try:
-        return lower(project, config, code, places(opened))
+        return lower(project, config, code, places(opened), opened.folder)
     except Problem as problem:
         raise Problem(*(placed(opened, fault) for fault in problem.faults)) from None
+
+
+def compiled(opened: Opened) -> Pipeline:
+    """Return the pipeline as an orchestrator gets it: its steps joined as the spec's granularity says."""
+    pipeline, granularity = pipeline_of(opened), opened.checked().pipeline.granularity
+    if granularity == "step":
+        return pipeline
+    from mlspec import fuse
+
+    return fuse.fused(pipeline, granularity)
 
 
 def places(opened: Opened) -> dict[Route, Place]:
@@ -81,6 +93,56 @@ def bundle_of(pipeline: Pipeline, backend: str) -> Bundle:
     from mlspec.backend import load
 
     return load(backend).emit(pipeline)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A project for a backend, in memory, with what a reader should know of it, placed in the spec."""
+
+    pipeline: Pipeline
+    bundle: Bundle
+    told: tuple[Diagnostic, ...]
+
+
+def project_of(opened: Opened, backend: str, *, eject: bool = False) -> Compiled:
+    """Return the whole project that a spec compiles to: the backend's files, coverage.json, the spec's patches made, the user's
+    own files marked; with `eject` the code of ours that it needs. Raises Problem where a patch does not fit.
+    """
+    from mlspec import coverage, patches, trace
+    from mlspec import eject as ejection
+
+    project, pipeline = opened.checked(), compiled(opened)
+    bundle = bundle_of(pipeline, backend)
+    found = list(chosen(backend).lacks(pipeline))
+    bundle.add(coverage.NAME, coverage.text(project, pipeline, chosen(backend), found, written(opened)))
+    bundle.add("config.yaml", config_text(resolve(project)))  # what `mlspec plan` compares with
+    bundle.replace(trace.NAME, trace.with_files(pipeline, bundle.files, lambda other: bundle_of(other, backend).files))
+    if eject:
+        ejection.vendor(bundle)
+    try:
+        found += patches.apply(bundle, project, opened.folder, backend)
+    except Problem as problem:
+        raise Problem(*(placed(opened, fault) for fault in problem.faults)) from None
+    return Compiled(pipeline, bundle, tuple(placed(opened, finding) for finding in found))
+
+
+def written(opened: Opened) -> dict[Route, Place]:
+    """Return where each value that the spec writes stands, as `places` does, with a text that stands for a list of one."""
+    found = places(opened)
+    return {**{(*route, 0): at for route, at in found.items() if not _parted(opened.layered.data, route)}, **found}
+
+
+def _parted(data: Any, route: Route) -> bool:
+    for part in route:
+        data = data[part]
+    return isinstance(data, Mapping | list)
+
+
+def chosen(backend: str) -> Backend:
+    """Return the backend of a name; raise Problem, with a list, where there is none."""
+    from mlspec.backend import load
+
+    return load(backend)
 
 
 def lacks(opened: Opened, pipeline: Pipeline, backend: str) -> list[Diagnostic]:

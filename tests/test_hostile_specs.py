@@ -25,7 +25,7 @@ STEPS = {
     "prepare": {"entrypoint": "work:prepare", "outputs": {"table": "table"}, "params": {"words": "text", "list": ["text"]}},
     "after": {
         "entrypoint": "work:after",
-        "inputs": {"rows": "split.train"},
+        "inputs": {"rows": "validate.data"},
         "after": ["prepare"],
         "retries": 1,
         "timeout": "5 s",
