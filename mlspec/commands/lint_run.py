@@ -16,6 +16,7 @@ from mlspec.diagnostic import Diagnostic, Problem, Severity
 if TYPE_CHECKING:
     from mlspec.lint import Opened
     from mlspec.settings import Policy, Selection
+    from mlspec.spec.project import Project
 
 TOLD = ("text", "concise", "json")
 CAP = 10
@@ -190,7 +191,8 @@ class _Run:
         wants = self.asked.statistics or self.asked.format in ("text", "json", "sarif", "rdjson")
         found += [_with_patch(one, opened) if wants else one for one in fresh]
         marked = any("mlspec:" in text and "ignore" in text for text in list(opened.layered.texts.values())[1:])
-        return [*opened.layered.files[1:]] if not fresh and not marked else None
+        beside = [str(name.parent / one) for one in _beside(opened.project)] if opened.project else []
+        return [*opened.layered.files[1:], *beside] if not fresh and not marked else None
 
     def _opened(self, file: Path, name: Path, policy: Policy) -> Opened:
         from mlspec import lint
@@ -346,6 +348,12 @@ def _say(text: str, *, nl: bool = True, err: bool = False) -> None:
     told = sys.stderr if err else sys.stdout
     told.write(f"{text}\n" if nl else text)
     told.flush()
+
+
+def _beside(project: Project) -> list[str]:
+    """Return the files that a spec names and that were looked at with it, relative to it."""
+    table = [project.for_each.table] if project.for_each and project.for_each.table else []
+    return [*(one.patch for one in project.pipeline.patches), *table]
 
 
 def _with_patch(one: Diagnostic, opened: Opened) -> Diagnostic:

@@ -1,0 +1,1 @@
+"""The pipeline as a picture: Mermaid, SVG, or a page of its own."""
