@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import Any
 
 import mlspec
 from mlspec.diagnostic import Finding, Problem
@@ -24,13 +25,37 @@ class Changes:
     """What `Bundle.write` did, as sorted relative paths.
 
     `kept` are files that hold somebody's edits and were left alone: where we still emit them, our text lies beside them as
-    ``NAME.new``. `removed` are files that we wrote before, nobody edited, and we no longer emit.
+    ``NAME.new``. `removed` are files that we wrote before, nobody edited, and we no longer emit. `moved` are the user's own
+    files (`Bundle.own`) that are left as they are, and whose generated text is another than when it was last told.
     """
 
     written: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What of a directory is not as `Bundle.write` would leave it, as sorted relative paths."""
+
+    missing: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()  # the text that we wrote is not the text that we would write
+    edited: tuple[str, ...] = ()  # the text is not one that we wrote
+    removed: tuple[str, ...] = ()  # we wrote it, and would no longer
+    unsettled: tuple[str, ...] = ()  # NAME.new, which waits to be merged into an edited file
+
+    def __bool__(self) -> bool:
+        return any((self.missing, self.stale, self.edited, self.removed, self.unsettled))
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    """What we wrote into a directory before: digests by path; `owned` of the text that was generated when it was last told."""
+
+    files: Mapping[str, str]
+    owned: Mapping[str, str]
 
 
 class Bundle:
@@ -38,6 +63,8 @@ class Bundle:
 
     def __init__(self) -> None:
         self._files: dict[str, str] = {}
+        self._owned: set[str] = set()
+        self._patched: dict[str, list[str]] = {}
 
     def add(self, path: str, text: str) -> None:
         """Add a file; raise Problem for a path that is not plainly below the bundle, or that is taken (whatever its case)."""
@@ -49,6 +76,34 @@ class Bundle:
         """Add every file of another bundle under a directory."""
         for path, text in other.files.items():
             self.add(f"{prefix}/{path}", text)
+
+    def replace(self, path: str, text: str, *, patch: str | None = None) -> None:
+        """Give a file another text; `patch` names what changed it, for the manifest. KeyError where there is no such file."""
+        if path not in self._files:
+            raise KeyError(path)
+        self._files[path] = text
+        if patch is not None:
+            self._patched.setdefault(path, []).append(patch)
+
+    def remove(self, path: str) -> None:
+        """Take a file out; KeyError where there is none."""
+        del self._files[path]
+
+    def own(self, path: str) -> None:
+        """Leave a file to the user: it is written once and never again. KeyError where there is none."""
+        if path not in self._files:
+            raise KeyError(path)
+        self._owned.add(path)
+
+    @property
+    def owned(self) -> frozenset[str]:
+        """The files that are the user's."""
+        return frozenset(self._owned)
+
+    @property
+    def patched(self) -> Mapping[str, tuple[str, ...]]:
+        """What changed a file after it was generated, by path."""
+        return {path: tuple(names) for path, names in sorted(self._patched.items())}
 
     @property
     def files(self) -> Mapping[str, str]:
@@ -68,10 +123,13 @@ class Bundle:
         A file counts as edited when its bytes are not the ones that the manifest says we wrote. Each file is replaced in one
         step, the manifest last. Raises Problem where a path leads through a link out of the directory.
         """
-        ours = _read_manifest(directory)
+        known = _read_manifest(directory)
+        ours = known.files
         done: dict[str, list[str]] = {"written": [], "unchanged": [], "kept": []}
         manifest: dict[str, str] = {}
         for path, text in self.files.items():
+            if path in self._owned:
+                continue
             place, wanted = _inside(directory, path), text.encode()
             found = place.read_bytes() if place.is_file() else None
             if found == wanted:
@@ -84,13 +142,55 @@ class Bundle:
                 done["kept"].append(path)
                 continue
             manifest[path] = _sha256(wanted)
-        removed, edited = _remove(
-            directory, {path: sha for path, sha in ours.items() if path not in manifest and path not in self._files}
-        )
+        owned, moved = self._write_owned(directory, known, done)
+        gone = {path: sha for path, sha in ours.items() if path not in manifest and path not in self._files}
+        removed, edited = _remove(directory, gone)
         # The base of an edited file stays known: undoing the edit makes the file ours again.
         manifest |= {path: ours[path] for path in done["kept"] if path in ours}
-        _replace(directory / MANIFEST, (json.dumps({"files": manifest}, indent=1, sort_keys=True) + "\n").encode())
-        return Changes(tuple(done["written"]), tuple(done["unchanged"]), tuple(sorted([*done["kept"], *edited])), tuple(removed))
+        told = {"files": manifest} | ({"owned": owned} if owned else {}) | ({"patched": self.patched} if self._patched else {})
+        _replace(directory / MANIFEST, (json.dumps(told, indent=1, sort_keys=True) + "\n").encode())
+        kept = sorted([*done["kept"], *edited])
+        return Changes(
+            tuple(sorted(done["written"])), tuple(sorted(done["unchanged"])), tuple(kept), tuple(removed), tuple(moved)
+        )
+
+    def _write_owned(self, directory: Path, known: _Manifest, done: dict[str, list[str]]) -> tuple[dict[str, str], list[str]]:
+        """Write the user's files that were never written; return the digests for the manifest, and whose text has moved on."""
+        owned, moved = dict(known.owned), []
+        for path in sorted(self._owned):
+            place, wanted = _inside(directory, path), self._files[path].encode()
+            if path not in known.owned and path not in known.files and not place.exists():
+                _replace(place, wanted)
+                done["written"].append(path)
+            else:
+                done["unchanged"].append(path)
+                if (known.owned.get(path) or known.files.get(path) or _sha256(wanted)) != _sha256(wanted):
+                    moved.append(path)
+            owned[path] = _sha256(wanted)
+        return {path: sha for path, sha in owned.items() if path in self._owned}, moved
+
+    def compare(self, directory: Path) -> Differences:
+        """Say what of a directory is not as `write` would leave it; nothing is written. The user's own files never count, once
+        they were written.
+        """
+        known = _read_manifest(directory)
+        found: dict[str, list[str]] = {name: [] for name in ("missing", "stale", "edited", "removed", "unsettled")}
+        for path, text in self.files.items():
+            place = _inside(directory, path)
+            if path in self._owned and (place.exists() or path in known.owned or path in known.files):
+                continue
+            state = _state(place, text.encode(), known.files.get(path))
+            if state:
+                found[state].append(path)
+        for path, sha in sorted(known.files.items()):
+            place = _inside(directory, path)
+            if path not in self._files and place.is_file():
+                waits = path.endswith(".new") and path.removesuffix(".new") in self._files
+                if not waits and _sha256(place.read_bytes()) == sha:
+                    found["removed"].append(path)
+                elif waits:
+                    found["unsettled"].append(path)
+        return Differences(**{name: tuple(paths) for name, paths in found.items()})
 
     def _lay_beside(self, directory: Path, path: str, wanted: bytes, manifest: dict[str, str]) -> None:
         beside = _inside(directory, f"{path}.new")
@@ -137,13 +237,29 @@ def _inside(directory: Path, path: str) -> Path:
     return place
 
 
-def _read_manifest(directory: Path) -> dict[str, str]:
+def _read_manifest(directory: Path) -> _Manifest:
     """Return what we wrote before. A manifest that cannot be read claims nothing, so nothing is overwritten or removed."""
     try:
-        told = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))["files"].items()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-    return {path: sha for path, sha in told if isinstance(sha, str) and not _unsafe(path)}
+        told = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        told = None
+    return _Manifest(_digests(told, "files"), _digests(told, "owned"))
+
+
+def _digests(told: Any, name: str) -> dict[str, str]:
+    found = told.get(name) if isinstance(told, dict) else None
+    entries = found.items() if isinstance(found, dict) else ()
+    return {path: sha for path, sha in entries if isinstance(sha, str) and not _unsafe(path)}
+
+
+def _state(place: Path, wanted: bytes, ours: str | None) -> str | None:
+    """Say in which way a file is not as wanted (a list of `Differences`), or None."""
+    if not place.is_file():
+        return "missing"
+    found = place.read_bytes()
+    if found == wanted:
+        return None
+    return "stale" if _sha256(found) == ours else "edited"
 
 
 def _remove(directory: Path, ours: Mapping[str, str]) -> tuple[list[str], list[str]]:

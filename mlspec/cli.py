@@ -109,7 +109,7 @@ def _open(spec: Path, env: str | None, sets: tuple[str, ...]) -> Opened:
 class _Commands(click.Group):
     """Commands, some of them with a module of their own, which is imported when the command is asked for."""
 
-    lazy = ("fmt", "lint", "lsp", "rules")
+    lazy = ("approve", "compile", "diff", "fmt", "graph", "lint", "lsp", "plan", "rules")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *self.lazy})
@@ -142,6 +142,7 @@ def cli() -> None:
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Where run folders go.")
 @click.option("--force", multiple=True, metavar="STEP", help="Run this step again though nothing changed; `all` for every step.")
 @click.option("--workers", type=click.IntRange(1), help="How many steps may run at once. [default: the number of cores]")
+@click.option("--wait-approvals", is_flag=True, help="Wait for a person's answer where a step asks for it (`mlspec approve`).")
 @click.option("--quiet", "-q", is_flag=True, help="Say only how it ended.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object about the finished run, and nothing else.")
 def run(
@@ -152,6 +153,7 @@ def run(
     runs: Path,
     force: tuple[str, ...],
     workers: int | None,
+    wait_approvals: bool,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -175,13 +177,20 @@ def run(
         show(_serious(opened.diagnostics), opened.layered.texts)
     if backend:
         return _run_on(opened, pipeline, backend, runs, as_json)
-    return _run_here(opened, pipeline, runs, force, workers, quiet, as_json)
+    return _run_here(opened, pipeline, runs, force, workers, wait_approvals, quiet, as_json)
 
 
 def _run_here(
-    opened: Opened, pipeline: Any, runs: Path, force: tuple[str, ...], workers: int | None, quiet: bool, as_json: bool
+    opened: Opened,
+    pipeline: Any,
+    runs: Path,
+    force: tuple[str, ...],
+    workers: int | None,
+    wait_approvals: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
-    from mlspec import build, local, progress, receipt
+    from mlspec import local, progress, receipt
 
     known = [step.id for step in pipeline.steps]
     for name in set(force) - {"all", *known}:
@@ -191,9 +200,17 @@ def _run_here(
     shown = progress.choose(
         pipeline, terminal=stream.terminal(sys.stdout) and stream.colored(sys.stdout), quiet=quiet or as_json, say=click.echo
     )
-    told = local.run(opened, pipeline, shown, runs=runs, force=known if "all" in force else force, workers=workers)
+    told = local.run(
+        opened,
+        pipeline,
+        shown,
+        runs=runs,
+        force=known if "all" in force else force,
+        workers=workers,
+        wait_approvals=wait_approvals,
+    )
     result = told.result
-    faults = [build.placed(opened, fault) for fault in result.faults]
+    faults = local.faults(opened, result)
     if as_json:
         from mlspec import display
 
@@ -215,7 +232,8 @@ def _run_here(
     click.echo(said, nl=False)
     if result.succeeded:
         warned = "" if quiet else _warned(opened)
-        receipt.write(sys.argv[2:], *local.watched(opened, pipeline, told), _closing(pipeline.name, told, again=True), warned)
+        again = _closing(pipeline.name, told, again=True)
+        receipt.write(sys.argv[2:], *local.watched(opened, pipeline, told), again, warned, until=local.stale_at(pipeline, told))
     return int(not result.succeeded)
 
 
@@ -228,6 +246,9 @@ def _warned(opened: Opened) -> str:
 
 def _met(shown: dict[str, Path]) -> str:
     """Say how many of the requirements were met, from the decision that a run shows."""
+    if "summary.json" in shown:
+        counted = json.loads(shown["summary.json"].read_text(encoding="utf-8"))["summary"]
+        return f"  {'met':<9} {counted['passed']} of {counted['passed'] + counted['failed']} models meet their requirements\n"
     if "decision.json" not in shown:
         return ""
     verdicts = [one["verdict"] for one in json.loads(shown["decision.json"].read_text(encoding="utf-8"))["requirements"]]
@@ -238,7 +259,7 @@ def _closing(name: str, told: Any, *, again: bool = False) -> str:
     result = told.result
     ran = len(result.ran())
     if again:
-        first = f"{name}: nothing to do, all {len(result.steps)} steps are up to date\n"
+        first = f"{name}: nothing to do, all {len(result.steps) - len(result.exit)} steps are up to date\n"
     else:
         count = {
             state: sum(one.state == state for one in result.steps.values())
@@ -246,7 +267,7 @@ def _closing(name: str, told: Any, *, again: bool = False) -> str:
         }
         told_counts = ", ".join(f"{number} {state}" for state, number in count.items() if number)
         first = (
-            f"{name}: {'succeeded' if result.succeeded else 'FAILED'} ({told_counts})\n"
+            f"{name}: {'succeeded' if result.succeeded else 'WAITS for a yes' if result.pending else 'FAILED'} ({told_counts})\n"
             if ran
             else f"{name}: nothing to do, every step is up to date\n"
         )
@@ -255,6 +276,7 @@ def _closing(name: str, told: Any, *, again: bool = False) -> str:
         for label, file in (
             ("metrics", "metrics.json"),
             ("decision", "decision.json"),
+            ("summary", "summary.html"),
             ("report", "report.html"),
             ("model", "package"),
         )
@@ -285,6 +307,7 @@ def _run_on(opened: Opened, pipeline: Any, backend: str, runs: Path, as_json: bo
         for label, file in (
             ("metrics", "metrics.json"),
             ("decision", "decision.json"),
+            ("summary", "summary.html"),
             ("report", "report.html"),
             ("model", "package"),
         ):
@@ -293,46 +316,6 @@ def _run_on(opened: Opened, pipeline: Any, backend: str, runs: Path, as_json: bo
     if told.faults:
         show(told.faults, opened.layered.texts)
     return int(outcome.state != "succeeded")
-
-
-@cli.command("compile")
-@_layered
-@click.option("--backend", required=True, metavar="NAME", help="The orchestrator to write for: kfp, prefect, zenml.")
-@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="The directory to write the project to.")
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the directory is not what would be written.")
-def compile_(spec: Path, env: str | None, sets: tuple[str, ...], backend: str, output: Path, check: bool) -> int:
-    """Write the pipeline as a project for an orchestrator. The same spec gives the same bytes on any machine.
-
-    A file that you have edited is never overwritten: the new text goes beside it as NAME.new.
-
-    \b
-    Examples:
-      mlspec compile specs/churn.yaml --backend kfp -o build/kfp
-      mlspec compile specs/churn.yaml --backend prefect -o build/prefect --check
-    """
-    from mlspec import build
-
-    opened = _open(spec, env, sets)
-    if opened.errors:
-        raise Problem(*opened.errors)
-    pipeline = build.pipeline_of(opened)
-    show([*_serious(opened.diagnostics), *build.lacks(opened, pipeline, backend)], opened.layered.texts)
-    bundle = build.bundle_of(pipeline, backend)
-    if check:
-        stale = [
-            name
-            for name, text in bundle.files.items()
-            if not (output / name).is_file() or (output / name).read_text(encoding="utf-8") != text
-        ]
-        click.echo(f"{output} is up to date" if not stale else f"{output} is stale: {', '.join(stale)}")
-        return int(bool(stale))
-    changes = bundle.write(output)
-    click.echo(
-        f"{pipeline.name} for {backend}: {len(changes.written)} files written, {len(changes.unchanged)} unchanged in {output}"
-    )
-    for name in changes.kept:
-        click.echo(f"  you have edited {name}: it is kept, the new text is in {name}.new")
-    return 0
 
 
 @cli.command()
@@ -399,8 +382,14 @@ def wheel(output: Path) -> None:
 
 @cli.command()
 def backends() -> None:
-    """List the orchestrators that `compile` and `run --backend` know."""
+    """List the orchestrators that `compile` and `run --backend` know, plug-ins with the distribution they come from."""
     from mlspec import backend
+    from mlspec.diagnostic import Problem
 
     for name in backend.names():
-        click.echo(f"{name:<10} {backend.load(name).TITLE}")
+        try:
+            title = backend.load(name).TITLE
+        except Problem as problem:
+            title = str(problem)
+        origin = backend.origin(name)
+        click.echo(f"{name:<10} {title}" + (f" ({origin})" if origin != "mlspec" else ""))

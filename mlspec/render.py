@@ -27,18 +27,20 @@ class Safe(str):
     __slots__ = ()
 
 
-def render(template: str, **context: Any) -> str:
+def render(template: str, folder: Path | None = None, /, **context: Any) -> str:
     """Fill ``templates/<template>``; raise TypeError for a value that no filter has quoted, UndefinedError for a missing one.
 
-    Filters: `py`, `assign`, `name`, `constant`, `doc`, `comment` (Python); `md`, `md_code`; `toml`; `sh`; `verbatim` (text that
-    is itself the output of a renderer or a file that is copied whole).
+    A plug-in's templates lie in a `folder` of its own.
+
+    Filters: `py`, `assign`, `name`, `constant`, `doc`, `comment` (Python); `md`, `md_code`; `escape_html`; `toml`; `sh`;
+    `verbatim` (text that is itself the output of a renderer or a file that is copied whole).
     """
-    text: str = _environment().get_template(template).render(**context)
+    text: str = _environment(folder).get_template(template).render(**context)
     return text
 
 
 @cache
-def _environment() -> Any:
+def _environment(folder: Path | None) -> Any:
     import jinja2
 
     class Guarded(jinja2.Environment):
@@ -46,7 +48,9 @@ def _environment() -> Any:
         concat = staticmethod(lambda parts: Safe("".join(parts)))
 
     environment = Guarded(
-        loader=jinja2.FileSystemLoader([Path(place) / "templates" for place in mlspec.__path__], encoding="utf-8"),
+        loader=jinja2.FileSystemLoader(
+            [folder] if folder else [Path(place) / "templates" for place in mlspec.__path__], encoding="utf-8"
+        ),
         undefined=jinja2.StrictUndefined,
         finalize=_guard,
         autoescape=False,
@@ -54,7 +58,7 @@ def _environment() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for function in (py, assign, name, constant, doc, comment, md, md_code, toml, sh, verbatim):
+    for function in (py, assign, name, constant, doc, comment, md, md_code, escape_html, toml, sh, verbatim):
         environment.filters[function.__name__] = _quoting(function)
     return environment
 
