@@ -184,7 +184,9 @@ class _Page:
         style = _COLOR[finding.severity]
         spans = [(one.file, one.span), *((file, span) for _, file, span in one.related)]
         margin = max([len(str(span.line)) for _, span in spans if span], default=0)
-        head = self.paint(f"{finding.severity}[{finding.code}]", style) + self.paint(f": {visible(finding.message)}", "1")
+        first, *rest = [visible(line) for line in finding.message.split("\n")]  # a user's own error may have several
+        head = self.paint(f"{finding.severity}[{finding.code}]", style) + self.paint(f": {first}", "1")
+        head += "".join(f"\n    {line.strip()}" for line in rest)
         lines = [head, *self._snippet(one.file, one.span, margin, "^", style)]
         lines += [
             f"{' ' * margin} {self.paint('=', '1;34')} {self.paint(f'{word}:', '1')} {line}" if word else f"{' ' * margin} {line}"
@@ -204,7 +206,7 @@ class _Page:
             start, *more = textwrap.wrap(visible(finding.why), max(self.width - margin - 8, 24)) or [""]
             yield "why", start
             yield from (("", f"{' ' * 7}{line}") for line in more)
-        yield from (("help", visible(line)) for line in finding.help.splitlines())
+        yield from (("help", visible(line.strip())) for line in finding.help.splitlines())
         if one.layer:
             yield "set by", visible(one.layer)
         if one.patch:

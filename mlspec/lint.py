@@ -69,7 +69,7 @@ def check(
     `data`, the rows are looked at, too.
     `today` is the day that suppressions expire against.
     """
-    from mlspec import settings, suppression
+    from mlspec import patches, settings, suppression
     from mlspec.spec.project import inspect, unrealised
 
     policy = policy or settings.Policy()
@@ -79,6 +79,8 @@ def check(
         found = [*layered.problems, *map(layered.place_finding, inspection.findings)]
         if inspection.project:
             found += map(layered.place_finding, unrealised(inspection.project))
+            found += map(layered.place_finding, patches.missing(inspection.project, path.resolve().parent))
+            found += map(layered.place_finding, _items(inspection.project, path.resolve().parent))
         facts = None
         if data and inspection.project and not any(one.finding.severity is Severity.ERROR for one in found):
             facts, faults = _facts(inspection.project, path)
@@ -164,6 +166,19 @@ def _superseded(found: list[Diagnostic]) -> list[Diagnostic]:
         raised = route in dead and one is known[route]
         kept.append(replace(one, finding=replace(one.finding, severity=Severity.ERROR)) if raised else one)
     return kept
+
+
+def _items(project: Project, folder: Path) -> tuple[Finding, ...]:
+    """Return what is wrong with a table of items: those that the spec itself lists have been looked at."""
+    if project.for_each is None or project.for_each.table is None:
+        return ()
+    from mlspec import fan_out
+
+    try:
+        fan_out.items_of(project.for_each, folder)
+    except Problem as problem:
+        return tuple(fault for fault in problem.faults if isinstance(fault, Finding))
+    return ()
 
 
 def _facts(project: Project, path: Path) -> tuple[DataFacts | None, list[Finding]]:

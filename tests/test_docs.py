@@ -61,8 +61,9 @@ def test_each_section_of_the_language_is_explained() -> None:
 @pytest.mark.parametrize("name", generate.ours())
 def test_each_backend_says_how_it_does_everything(name: str) -> None:
     module = backend.load(name)
-    assert list(module.REALISES) == list(backend.NOTIONS)
-    assert all(text and not text.endswith(".") for text in module.REALISES.values())
+    told = {*module.REALISES, *module.LACKS}
+    assert told == set(backend.NOTIONS)
+    assert all(text and not text.endswith(".") for table in (module.REALISES, module.LACKS) for text in table.values())
     assert f"--backend {name}`" in text_of(ROOT / "docs" / "backends.md")
 
 
@@ -377,9 +378,9 @@ def test_plug_ins_are_found(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(text, encoding="utf-8")
     environment = mlspec(tmp_path)
     environment["PYTHONPATH"] = os.pathsep.join([str(site), environment["PYTHONPATH"]])
-    assert "make       GNU make" in say("mlspec backends", tmp_path, environment)
+    assert "make       GNU make (mlspec-extras 1.0)" in say("mlspec backends", tmp_path, environment)
     assert say("mlspec lint own.yaml --level warning", tmp_path, environment) == ["1 spec checked: all good"]
     assert any("quantile" in line for line in say("mlspec explain features.clip.low", tmp_path, environment))
     said = say("mlspec compile own.yaml --backend make -o out", tmp_path, environment)
-    assert said == ["all for make: 4 files written, 0 unchanged in out"]
+    assert said == ["all for make: 6 files written, 0 unchanged in out"]
     assert "featurize.done: split.done" in text_of(tmp_path / "out" / "Makefile")

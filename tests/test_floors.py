@@ -16,7 +16,7 @@ FLOORS = [
     # ground: knows nothing of machine learning
     {"diagnostic", "spelling", "scalar", "lines", "pure_yaml", "document", "layers", "composer", "recovery", "merge", "override", "syntax", "display", "bundle", "render", "fields", "kinds", "quantity", "secret", "entrypoint", "expression", "regex", "stream"},
     # the shape of work
-    {"ir", "ops", "metrics", "trace"},
+    {"ir", "ops", "metrics", "trace", "fan_out"},
     # open unions
     {"sources", "transforms", "families", "checks", "exports", "rollouts", "alerts", "trackers", "registries", "monitors"},
     # what each op does
@@ -24,7 +24,7 @@ FLOORS = [
     # the spec, and what it means
     {"spec", "backend"},
     {"backends", "schema", "reference"},
-    {"lower", "fuse", "coverage", "rules", "store", "settings", "suppression", "baseline", "formats"},
+    {"lower", "unroll", "fuse", "coverage", "patches", "eject", "rules", "store", "settings", "suppression", "baseline", "formats"},
     # the verbs
     {"lint", "concrete", "amend", "mending", "repair", "formatter", "names", "cursor", "glossary", "manual"},
     {"folder", "runner", "build", "progress", "wheelhouse"},
