@@ -9,7 +9,7 @@ INSTALL := $(UV) pip install --quiet $(LINKS)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 export PYTHONHASHSEED ?= 0
 
-.PHONY: demo test quick check envs lock golden docs bench clean
+.PHONY: demo test quick check envs lock golden matrix docs bench clean
 
 demo: $(VENV)/.local ## install the light core with the local runner, and run the README's main job
 	$(BIN)/mlspec run specs/churn.yaml
@@ -75,16 +75,20 @@ lock: $(UV) ## resolve every lock anew; the others follow dev.txt, so that all e
 	$(COMPILE) plugins/airflow/requirements.in --extra local -c requirements/local.txt -o requirements/airflow.txt --upgrade
 	$(COMPILE) --extra local --extra lsp --group bench -c requirements/dev.txt -o requirements/bench.txt --upgrade
 
+matrix: envs ## run the conformance matrix and write its results into docs/backends.md
+	$(BIN)/pytest -q -n $(JOBS) tests/conformance/test_matrix.py --mlspec-results docs/data/matrix.json
+	$(BIN)/python -m docs.generate
+
 docs: $(VENV)/.dev ## write the generated pages
 	$(BIN)/python -m docs.generate
 
 golden: $(VENV)/.dev ## refresh the golden trees; review the diff
 	$(BIN)/pytest -q tests/test_golden.py --update-golden
 
-bench: $(VENV)/.dev ## measure (see benchmarks/README.md)
+bench: envs ## measure (see benchmarks/README.md)
 	$(UV) venv --quiet --allow-existing --python $(BIN)/python .venvs/bench
 	$(INSTALL) --python .venvs/bench/bin/python -r requirements/bench.txt
-	$(INSTALL) --python .venvs/bench/bin/python --no-deps --editable .
+	$(INSTALL) --python .venvs/bench/bin/python --no-deps --editable . --editable plugins/airflow
 	if command -v npm > /dev/null; then npm install --silent --no-audit --no-fund --prefix .venvs/node yaml-language-server@1; fi
 	.venvs/bench/bin/python -m benchmarks
 

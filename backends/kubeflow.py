@@ -280,7 +280,8 @@ def _loop(members: tuple[Task, ...], by_id: dict[str, Task]) -> dict[str, Any]:
         "arguments": common,
         "after": [],
         "loop": {
-            "steps": varying if len(alike) < len(first.inputs) else list(varying),
+            # a list, for KFP numbers the calls of a component in their order: trial, trial-2 …
+            "steps": [list(one) for one in varying.items()] if len(alike) < len(first.inputs) else list(varying),
             "varies": len(alike) < len(first.inputs),
             "waits": waits if any(waits.values()) else None,
         },

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import Any
 
-from benchmarks import data_10m, lint, overhead, trivial_steps
+from benchmarks import backends, data_10m, lint, overhead, trivial_steps
 from benchmarks.measure import ENVIRONMENT
 
 
@@ -31,6 +31,7 @@ def main() -> int:
     told["trivial_steps"] = trivial_steps.main()
     told["overhead"] = overhead.main()
     told["lint"] = lint.main(lint.NODE if lint.NODE.exists() else None)
+    told["backends"] = backends.main()
     if rows:
         told["data"] = table(rows)
     print(json.dumps(told, indent=1))

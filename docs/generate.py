@@ -114,7 +114,11 @@ def _cell(text: str) -> str:
     if not text:
         return ""
     first = text[0] if text.startswith("mlspec") else text[0].upper()
-    return (first + text[1:]).replace("|", "\\|").rstrip(".") + "."
+    return _escaped(first + text[1:]).rstrip(".") + "."
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _states() -> Iterator[str]:
@@ -132,12 +136,13 @@ def _matrix(place: Path) -> Iterator[str]:
     runners, cases = told["runners"], told["cases"]
     yield "## The conformance matrix\n"
     yield f"{len(cases)} cases on {len(runners)} runners; each compares final states, what ran and the bytes of the evidence with"
-    yield "what the case says must come of it (`mlspec/kit`, `pytest --mlspec-backend=NAME`).\n"
+    yield "what the case says must come of it, and with the local runner's (`mlspec/kit`). `lacks`: the backend says on the"
+    yield "spec's line that it cannot, and that is what is tested. `make matrix` runs it and writes this table anew.\n"
     yield "| | " + " | ".join(runners) + " |"
     yield "|---" * (len(runners) + 1) + "|"
-    for case in cases:
+    for case, about in cases.items():
         ended = told["results"].get(case, {})
-        yield f"| {case.replace('|', chr(92) + '|')} | " + " | ".join(ended.get(runner, "not run") for runner in runners) + " |"
+        yield f"| `{case}`: {_escaped(about)} | " + " | ".join(ended.get(runner, "not run") for runner in runners) + " |"
     yield ""
 
 

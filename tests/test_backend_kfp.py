@@ -309,7 +309,8 @@ def compiled_by_kfp(tmp_path_factory: pytest.TempPathFactory, hostile: list[Pipe
     """Projects, with what kfp makes of each; the last is of `rich`. One process, because kfp takes long to import."""
     top = tmp_path_factory.mktemp("compiled")
     places = []
-    for index, pipeline in enumerate((*SAMPLES.values(), *hostile, rich())):
+    looped = build.pipeline_of(build.open_spec(ROOT / "specs" / "wine-by-colour.yaml"))
+    for index, pipeline in enumerate((*SAMPLES.values(), looped, *hostile, rich())):
         # kfp repeats defaults in a YAML comment as they are; ours are paths.
         calm = replace(pipeline, parameters=tuple(replace(each, default=".") for each in pipeline.parameters))
         places.append(top / str(index))

@@ -18,6 +18,7 @@ import yaml
 
 from docs import generate
 from mlspec import backend, kinds, metrics, reference
+from mlspec.kit.case import cases
 from mlspec.spec.project import Project
 from mlspec.spec.shape import fields
 
@@ -65,6 +66,16 @@ def test_each_backend_says_how_it_does_everything(name: str) -> None:
     assert told == set(backend.NOTIONS)
     assert all(text and not text.endswith(".") for table in (module.REALISES, module.LACKS) for text in table.values())
     assert f"--backend {name}`" in text_of(ROOT / "docs" / "backends.md")
+
+
+def test_the_matrix_is_of_all_cases_and_runners() -> None:
+    told = json.loads(text_of(generate.MATRIX))
+    assert {name: case.about for name, case in cases().items()} == told["cases"], "make matrix"
+    assert set(told["runners"]) == {"local", "airflow", *generate.ours()}
+    assert len(told["cases"]) >= 40
+    for case, ended in told["results"].items():
+        assert set(ended) == set(told["runners"]), case
+        assert set(ended.values()) <= {"passed", "lacks"}, case
 
 
 # links

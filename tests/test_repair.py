@@ -231,7 +231,7 @@ def test_most_changes_of_specs_can_be_made() -> None:
     done = tried = 0
     for path in SPECS:
         text, _, places = routes(path)
-        for route in places[::6]:
+        for route in [one for one in places[::6] if "names" not in one]:  # that is a list with an anchor, one text for two places
             for change in (Change(SET, route, "new"), Change(REMOVE, route), Change(RENAME, route, "other")):
                 if change.action == RENAME and not isinstance(route[-1], str):
                     continue

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, StrictBool, field_validator
 
 from mlspec.diagnostic import Finding, Problem
 from mlspec.fields import Many, fault
@@ -36,13 +36,13 @@ class Csv(Readable):
         description="The file or files, relative to the data root; `*` stands for any text.", min_length=1
     )
     separator: str = Field(",", description="The character between cells.", min_length=1, max_length=1)
-    header: bool = Field(True, description="Whether the first line names the columns.")
+    header: StrictBool = Field(True, description="Whether the first line names the columns.")
     names: tuple[str, ...] | None = Field(None, description="The columns' names, where no line has them.")
     null_values: Annotated[tuple[str, ...], Many()] = Field(
         (), description="Texts that stand for a missing value, besides empty cells."
     )
     encoding: str = Field("utf8", description="`utf8`, or `utf8-lossy` to replace what is not UTF-8.")
-    decimal_comma: bool = Field(False, description="Whether numbers are written 1,5.")
+    decimal_comma: StrictBool = Field(False, description="Whether numbers are written 1,5.")
     quote_char: str | None = Field(
         '"', description="The character around cells that hold separators; null for none.", max_length=1
     )

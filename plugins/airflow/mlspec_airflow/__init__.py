@@ -55,9 +55,9 @@ REALISES = {
     "user_code": "`src/`, put on `sys.path` by the DAG's module",
     "local_run": "`run.py`: a private `AIRFLOW_HOME` with SQLite under the workspace, one run by `dag.test()`; or the home "
     "of `MLSPEC_AIRFLOW_HOME`",
-    "verified": "Airflow 3.3.2 runs the conformance cases, two specs of the gallery and `airflow dags test`: retries, "
-    "time limits, gates, teardown, approvals given, refused and unanswered. The `pod_override` is checked with the Kubernetes client; the Celery and "
-    "Kubernetes executors were never run, nor was the image built",
+    "verified": "Airflow 3.3.2 runs the conformance cases, two specs of the gallery and `airflow dags test`: retries, time "
+    "limits, gates, teardown, approvals given, refused and unanswered. The `pod_override` is checked with the Kubernetes client; "
+    "the Celery and Kubernetes executors were never run, nor was the image built",
 }
 """How each notion of a pipeline is realised (`mlspec.backend.NOTIONS`)."""
 

@@ -61,6 +61,9 @@ IDLE = (
     "TRIGGERS",
 )
 
+OURS = "MLSPEC_PREFECT_SERVER"
+"""The variable that names a server which a run.py has started, to others that use it."""
+
 
 class Stopped(BaseException):
     """Somebody asked us to stop."""
@@ -149,7 +152,8 @@ def server(workspace: Path, given: Mapping[str, str]) -> Iterator[dict[str, str]
         else:
             raise NotStarted(f"the Prefect server did not start: see {log.name}")
         print(f"run.py: Prefect is at http://127.0.0.1:{port}", flush=True)
-        yield {**environment, "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+        address = f"http://127.0.0.1:{port}/api"
+        yield {**environment, "PREFECT_API_URL": address, OURS: address}
 
 
 def run(environment: Mapping[str, str], words: list[str]) -> int:
