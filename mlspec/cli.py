@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mlspec.lint import Opened
+
+DISK = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST})
+"""What a disk says that is full, or not ours to write on: no bug of ours."""
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -47,6 +51,11 @@ def failed(error: BaseException) -> int:
         os._exit(130)  # a step in a thread cannot be stopped otherwise
     except BrokenPipeError:
         os._exit(1)
+    except OSError as wrong:
+        if wrong.errno not in DISK:
+            return _crashed(wrong)
+        click.echo(f"error: cannot write {wrong.filename or 'a file'}: {wrong.strerror}", err=True)
+        return 1
     except Exception as bug:
         return _crashed(bug)
 

@@ -284,3 +284,13 @@ def test_wrong_usage_and_wrong_specs(compile_: Compile, tmp_path: Path) -> None:
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "--backend" in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["compile SPEC --backend kfp -o file/project", "graph SPEC -o file/picture.svg"])
+def test_a_place_that_cannot_be_written_to_is_an_error_not_a_bug(command: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    words = command.replace("SPEC", str(ROOT / "specs" / "breast-cancer.yaml")).split()
+    ended = subprocess.run([sys.executable, "-m", "mlspec", *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "cannot write" in ended.stderr
+    assert "bug" not in ended.stderr

@@ -35,6 +35,7 @@ def command(spec: Path, env: str | None, sets: tuple[str, ...], form: str | None
 
     from mlspec import build
     from mlspec.graph.picture import picture
+    from mlspec.runtime.artifact import write_text
 
     opened = build.open_spec(spec, env=env, sets=sets)
     drawn = picture(build.pipeline_of(opened), whole=whole)
@@ -46,8 +47,7 @@ def command(spec: Path, env: str | None, sets: tuple[str, ...], form: str | None
     if output is None:
         click.echo(text, nl=False)
     else:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
+        write_text(output, text)
 
 
 def _form(output: Path | None) -> str:
