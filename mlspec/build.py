@@ -110,12 +110,15 @@ def project_of(opened: Opened, backend: str, *, eject: bool = False) -> Compiled
     """
     from mlspec import coverage, patches, trace
     from mlspec import eject as ejection
+    from mlspec.render import json
 
     project, pipeline = opened.checked(), compiled(opened)
     bundle = bundle_of(pipeline, backend)
     found = list(chosen(backend).lacks(pipeline))
     bundle.add(coverage.NAME, coverage.text(project, pipeline, chosen(backend), found, written(opened)))
     bundle.add("config.yaml", config_text(resolve(project)))  # what `mlspec plan` compares with
+    if trace.NAME not in bundle.files:  # a plug-in need not write it
+        bundle.add(trace.NAME, json(trace.document(pipeline, backend)))
     bundle.replace(trace.NAME, trace.with_files(pipeline, bundle.files, lambda other: bundle_of(other, backend).files))
     if eject:
         ejection.vendor(bundle)

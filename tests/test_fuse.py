@@ -61,6 +61,7 @@ def messages(faults: tuple[Finding | Diagnostic, ...]) -> list[tuple[str, Any]]:
     return [(one.message, one.route) for one in faults if isinstance(one, Finding)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [0.9, 1.1])
 def test_fused_or_not_the_same(tmp_path: Path, target: float) -> None:
     """Every op of the lifecycle, with a gate that passes and with one that fails: equal states, faults, and evidence by byte."""
@@ -221,6 +222,7 @@ def pipelines(draw: st.DrawFn) -> Pipeline:
     return pipeline(*steps)
 
 
+@pytest.mark.slow
 @given(pipelines(), st.sampled_from(["stage", "single"]), st.data())
 @settings(max_examples=150, deadline=None)
 def test_any_pipeline_fuses_and_fails_alike(whole: Pipeline, granularity: str, data: st.DataObject) -> None:
