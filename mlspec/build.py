@@ -90,9 +90,7 @@ def _modules(folder: Path, named: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def bundle_of(pipeline: Pipeline, backend: str) -> Bundle:
     """Write a pipeline down as a project for a backend, in memory. Pure: the same pipeline gives the same bytes anywhere."""
-    from mlspec.backend import load
-
-    return load(backend).emit(pipeline)
+    return chosen(backend).emit(pipeline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +148,7 @@ def chosen(backend: str) -> Backend:
 
 def lacks(opened: Opened, pipeline: Pipeline, backend: str) -> list[Diagnostic]:
     """Say, on the spec's lines, what of this pipeline a backend cannot honour."""
-    from mlspec.backend import load
-
-    return [placed(opened, finding) for finding in load(backend).lacks(pipeline)]
+    return [placed(opened, finding) for finding in chosen(backend).lacks(pipeline)]
 
 
 def config_text(config: Mapping[str, Any]) -> str:

@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 DISK = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST})
 """What a disk says that is full, or not ours to write on: no bug of ours."""
 
+SHOWN = (
+    ("metrics", "metrics.json"),
+    ("decision", "decision.json"),
+    ("summary", "summary.html"),
+    ("report", "report.html"),
+    ("model", "package"),
+)
+"""What a run shows at its end: the word for it, and the file."""
+
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -85,7 +94,7 @@ def show(faults: Iterable[Finding | Diagnostic], texts: dict[str, str] | None = 
             click.echo(f"{fault.severity}: {fault}", err=True)
 
 
-def _serious(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+def serious(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Return what a run or a compilation tells: not what is for information only, which lint tells."""
     return [one for one in diagnostics if one.finding.severity is not Severity.INFO]
 
@@ -183,7 +192,7 @@ def run(
         raise Problem(*opened.errors)
     pipeline = build.pipeline_of(opened)
     if not (quiet or as_json):
-        show(_serious(opened.diagnostics), opened.layered.texts)
+        show(serious(opened.diagnostics), opened.layered.texts)
     if backend:
         return _run_on(opened, pipeline, backend, runs, as_json)
     return _run_here(opened, pipeline, runs, force, workers, wait_approvals, quiet, as_json)
@@ -249,7 +258,7 @@ def _run_here(
 def _warned(opened: Opened) -> str:
     from mlspec import display
 
-    told = _serious(opened.diagnostics)
+    told = serious(opened.diagnostics)
     return display.text(told, opened.layered.texts) + "\n" if told else ""
 
 
@@ -280,17 +289,7 @@ def _closing(name: str, told: Any, *, again: bool = False) -> str:
             if ran
             else f"{name}: nothing to do, every step is up to date\n"
         )
-    shown = [
-        f"  {label:<9} {told.shown[file]}\n"
-        for label, file in (
-            ("metrics", "metrics.json"),
-            ("decision", "decision.json"),
-            ("summary", "summary.html"),
-            ("report", "report.html"),
-            ("model", "package"),
-        )
-        if file in told.shown
-    ]
+    shown = [f"  {label:<9} {told.shown[file]}\n" for label, file in SHOWN if file in told.shown]
     return first + _met(told.shown) + f"  {'folder':<9} {told.folder}\n" + "".join(shown)
 
 
@@ -313,13 +312,7 @@ def _run_on(opened: Opened, pipeline: Any, backend: str, runs: Path, as_json: bo
         click.echo(f"{pipeline.name} on {backend}: {ended}")
         click.echo(_met(dict(told.shown)), nl=False)
         click.echo(f"  {'folder':<9} {told.folder}")
-        for label, file in (
-            ("metrics", "metrics.json"),
-            ("decision", "decision.json"),
-            ("summary", "summary.html"),
-            ("report", "report.html"),
-            ("model", "package"),
-        ):
+        for label, file in SHOWN:
             if file in told.shown:
                 click.echo(f"  {label:<9} {told.shown[file]}")
     if told.faults:

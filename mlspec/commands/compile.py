@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mlspec.diagnostic import Problem, Severity
+from mlspec.diagnostic import Problem
 
 if TYPE_CHECKING:
     from mlspec.build import Compiled
-    from mlspec.lint import Opened
 
 
 @click.command("compile")
@@ -53,19 +52,15 @@ def command(
       mlspec compile specs/churn.yaml --backend zenml -o build/zenml --eject
     """
     from mlspec import build
-    from mlspec.cli import show
+    from mlspec.cli import serious, show
 
     opened = build.open_spec(spec, env=env, sets=sets)
     if opened.errors:
         raise Problem(*opened.errors)
     made = build.project_of(opened, backend, eject=eject)
     if not as_json:
-        show([*_serious(opened), *made.told], opened.layered.texts)
+        show([*serious(opened.diagnostics), *made.told], opened.layered.texts)
     return _check(made, output, as_json) if check else _write(made, backend, output, as_json)
-
-
-def _serious(opened: Opened) -> list[Any]:
-    return [one for one in opened.diagnostics if one.finding.severity is not Severity.INFO]
 
 
 def _check(made: Compiled, output: Path, as_json: bool) -> int:
