@@ -6,7 +6,8 @@ UV := $(BIN)/uv
 # uv does not read PIP_FIND_LINKS: pass it on
 LINKS := $(foreach place,$(PIP_FIND_LINKS),--find-links $(place))
 INSTALL := $(UV) pip install --quiet $(LINKS)
-JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# one process more than there are processors: some tests wait for a server, or for time to pass
+JOBS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 export PYTHONHASHSEED ?= 0
 
 .PHONY: demo test quick check envs lock golden matrix docs bench clean
@@ -62,17 +63,19 @@ $(VENV)/.dev: $(UV) requirements/dev.txt pyproject.toml
 	touch $@ $(VENV)/.local
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" $(LINKS) pyproject.toml
+# an emitted project has the libraries of all families, so that another model is no other image
+FAMILIES = --extra xgboost --extra lightgbm
 lock: $(UV) ## resolve every lock anew; the others follow dev.txt, so that all environments hold the same versions
 	$(COMPILE) --extra all --group dev -o requirements/dev.txt --upgrade
 	$(COMPILE) -c requirements/dev.txt -o requirements/core.txt --upgrade
 	$(COMPILE) --extra local -c requirements/dev.txt -o requirements/local.txt --upgrade
-	$(COMPILE) --extra kfp -c requirements/dev.txt -o requirements/kfp.txt --upgrade
-	$(COMPILE) --extra prefect -c requirements/dev.txt -o requirements/prefect.txt --upgrade
-	$(COMPILE) --extra prefect-dask -c requirements/dev.txt -o requirements/prefect-dask.txt --upgrade
-	$(COMPILE) --extra prefect-ray -c requirements/dev.txt -o requirements/prefect-ray.txt --upgrade
-	$(COMPILE) --extra zenml -c requirements/dev.txt -o requirements/zenml.txt --upgrade
+	$(COMPILE) --extra kfp $(FAMILIES) -c requirements/dev.txt -o requirements/kfp.txt --upgrade
+	$(COMPILE) --extra prefect $(FAMILIES) -c requirements/dev.txt -o requirements/prefect.txt --upgrade
+	$(COMPILE) --extra prefect-dask $(FAMILIES) -c requirements/dev.txt -o requirements/prefect-dask.txt --upgrade
+	$(COMPILE) --extra prefect-ray $(FAMILIES) -c requirements/dev.txt -o requirements/prefect-ray.txt --upgrade
+	$(COMPILE) --extra zenml $(FAMILIES) -c requirements/dev.txt -o requirements/zenml.txt --upgrade
 	$(COMPILE) --extra local --group zenml-server -c requirements/zenml.txt -o requirements/zenml-server.txt --upgrade
-	$(COMPILE) plugins/airflow/requirements.in --extra local -c requirements/local.txt -o requirements/airflow.txt --upgrade
+	$(COMPILE) plugins/airflow/requirements.in --extra local $(FAMILIES) -c requirements/local.txt -o requirements/airflow.txt --upgrade
 	$(COMPILE) --extra local --extra lsp --group bench -c requirements/dev.txt -o requirements/bench.txt --upgrade
 
 matrix: envs ## run the conformance matrix and write its results into docs/backends.md

@@ -38,6 +38,9 @@ FITS = 10
 
 SIZES = (10, 100, 500)
 
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""For both: threads of BLAS that wait for each other use up processor time without doing anything."""
+
 
 def spec(fits: int, steps: int = STEPS) -> str:
     """A chain of steps that call `work:step`."""
@@ -78,7 +81,7 @@ def contestants(backend: str, top: Path, fits: int, variables: dict[str, str]) -
     python = str(ROOT / ".venvs" / backend / "bin" / "python")
     project = compiled(backend, top, fits)
     ours = ["--workspace", "workspace", "--data-root", ".", "--registry-root", "registry"]
-    words = ["env", *(f"{name}={value}" for name, value in variables.items()), python]
+    words = ["env", *(f"{name}={value}" for name, value in (variables | ONE_THREAD).items()), python]
     return {
         "generated": Command([*words, "run.py", *ours], project, Renewal(project)),
         "by hand": Command([*words, str(HERE / BY_HAND[backend]), str(fits)], top),
@@ -98,7 +101,13 @@ def prepared(backend: str, top: Path) -> Iterator[dict[str, str]]:
             "ZENML_LOGGING_VERBOSITY": "ERROR",
         }
     elif backend == "airflow":
+        dags = top / "dags"
+        dags.mkdir()
+        for name in (BY_HAND["airflow"], "work.py"):
+            shutil.copy(HERE / name, dags / name)
         variables = {"AIRFLOW_HOME": str(top / "home"), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+        variables |= {"AIRFLOW__CORE__DAGS_FOLDER": str(dags), "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING"}
+        variables |= {"BY_HAND_FITS": "0", "BY_HAND_PLACE": str(top)}
         words = [str(ROOT / ".venvs/airflow/bin/airflow"), "db", "migrate"]
         subprocess.run(words, check=True, env=ENVIRONMENT | variables, capture_output=True)
         yield variables

@@ -32,10 +32,9 @@ def fused(pipeline: Pipeline, granularity: str) -> Pipeline:
     named: dict[str, list[Step]] = {}
     counts: Counter[str] = Counter()
     for (stage, _, _), steps in members.items():
-        if len(steps) > 1:
-            what = "pipeline" if granularity == "single" else ORDER[stage].value
-            counts[what] += 1
-            named[_name(what, counts[what], taken)] = steps
+        what = "pipeline" if granularity == "single" else ORDER[stage].value
+        counts[what] += 1
+        named[_name(what, counts[what], taken)] = steps
     if not named:
         return pipeline
     fuser = _Fuser(pipeline, named)
@@ -47,9 +46,18 @@ def _groups(pipeline: Pipeline, *, single: bool) -> dict[tuple[int, int, tuple[i
 
     None of these ever sinks along an edge, so groups cannot wait for each other, and what lies between two steps of a group is in
     it: a step that stays alone lifts all that comes after it to the next level. Steps that wait for other steps of their own are
-    no group: where one of those is not done, the others still run.
+    no group: where one of those is not done, the others still run. What would be a group of one is a step of its own, too.
     """
     alone = _alone(pipeline)
+    while True:
+        groups = _parted(pipeline, alone, single=single)
+        lonely = {steps[0].id for steps in groups.values() if len(steps) == 1}
+        if not lonely:
+            return groups
+        alone |= lonely
+
+
+def _parted(pipeline: Pipeline, alone: Collection[str], *, single: bool) -> dict[tuple[int, int, tuple[int, ...]], list[Step]]:
     place = {step.id: index for index, step in enumerate(pipeline.steps)}
     stages: dict[str, int] = {}
     levels: dict[str, int] = {}
@@ -59,12 +67,13 @@ def _groups(pipeline: Pipeline, *, single: bool) -> dict[tuple[int, int, tuple[i
         own = 0 if single else ORDER.index(step.stage)
         stages[step.id] = max([own, *(stages[need] for need in step.needs)])
         levels[step.id] = max([0, *(levels[need] + (need in alone) for need in step.needs)])
-        before[step.id] = frozenset(step.needs) & alone
+        before[step.id] = frozenset(need for need in step.needs if need in alone)
         before[step.id] = before[step.id].union(*(before[need] for need in step.needs))
         if step.id not in alone:
             waited = tuple(sorted(place[one] for one in before[step.id]))
             groups.setdefault((stages[step.id], levels[step.id], waited), []).append(step)
-    return dict(sorted(groups.items()))
+    # what a group takes from was waited for by it, too: it waits for more than those
+    return dict(sorted(groups.items(), key=lambda one: (one[0][:2], len(one[0][2]), one[0][2])))
 
 
 def _alone(pipeline: Pipeline) -> set[str]:

@@ -112,6 +112,23 @@ def test_a_step_of_an_earlier_stage_that_comes_late_is_of_the_later() -> None:
     assert members(fused(one, "stage")) == {"modeling_steps": ["m", "late", "z"]}
 
 
+def test_a_gate_on_its_own_stops_only_what_waits_for_it() -> None:
+    """Three containers and a gate stay alone; of two steps that wait for the same containers only one waits for the gate."""
+    box = {"op": ops.CONTAINER, "gives": (Port("number", Artifact.REPORT),)}
+    gate = Step(id="gate", op=ops.GATE, stage=Stage.MODELING, routes=(("gate",),), inputs={"decision": Ref("one", "number")}, params={"subject": "model"})
+    whole = pipeline(own("one", **box), own("two", **box), gate, own("free", "one", "two"), own("bound", "one", "two", after=("gate",)))
+    for granularity in ("stage", "single"):
+        assert members(fused(whole, granularity)) == {}
+
+
+def test_groups_that_wait_for_more_come_later() -> None:
+    ask = {"op": ops.APPROVE, "inputs": {}, "takes": (), "gives": (Port("report", Artifact.REPORT),)}
+    steps = [own("first", **ask), own("second", **ask), own("box", op=ops.CONTAINER, after=("first",)), own("a", after=("box",))]
+    steps += [own("b", "a"), own("c", "b", after=("second",)), own("d", "c")]
+    whole = pipeline(steps[0], steps[1], *steps[2:])
+    assert members(fused(whole, "single")) == {"pipeline_steps": ["a", "b"], "pipeline_steps_2": ["c", "d"]}
+
+
 def test_what_two_steps_want_differently_keeps_them_apart() -> None:
     secret = {"TOKEN": Secret("secret", "a", "x")}
     other = {"TOKEN": Secret("secret", "b", "x")}

@@ -1,5 +1,9 @@
-"""Ten tasks in a chain on Airflow, paths through XCom, run by `dag.test()` on the metadata base of AIRFLOW_HOME."""
+"""Ten tasks in a chain on Airflow, paths through XCom, run by `dag.test()` on the metadata base of AIRFLOW_HOME.
 
+It lies in the folder of DAGs, where Airflow reads it again; the two variables tell it the same then.
+"""
+
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -30,4 +34,7 @@ def by_hand(fits: int, place: str):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(BY_HAND_FITS=sys.argv[1], BY_HAND_PLACE=folder)
         by_hand(int(sys.argv[1]), folder).test()
+else:
+    found = by_hand(int(os.environ["BY_HAND_FITS"]), os.environ["BY_HAND_PLACE"])
