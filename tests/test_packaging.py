@@ -74,6 +74,7 @@ def test_wheel(checkout: Path, emitted: str, tmp_path: Path) -> None:
     assert "mlspec/backends/kubeflow.py" in names
     assert any(name.startswith("mlspec/templates/report/") for name in names)
     assert "mlspec/requirements/kfp.txt" in names
+    assert {f"mlspec/devices/{file.name}" for file in (ROOT / "mlspec" / "devices").glob("*.yaml")} <= set(names)
     assert not [name for name in names if name.startswith(("tests", "specs", "backends/"))]
     zipfile.ZipFile(wheel).extractall(tmp_path / "installed")
     assert run(sys.executable, "-S", "-c", EMIT, checkout, tmp_path / "installed", *_libraries(), cwd=tmp_path) == emitted

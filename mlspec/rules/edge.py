@@ -2,86 +2,32 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from mlspec import device as devices
 from mlspec.diagnostic import Change, Fix, Route
-from mlspec.regex import lazy
 from mlspec.rules._case import Case
 from mlspec.rules._columns import seen
 from mlspec.rules._rule import ERROR, INFO, WARNING, Hit, rule
 
 TREES = frozenset({"sklearn.random_forest", "sklearn.extra_trees", "sklearn.hist_gradient_boosting"})
 
-DEVICES = {
-    "microcontroller": r"(?:arm_)?cortex_?m\d*\w*|arduino(?!_uno_q|_portenta_x8)\w*|stm32(?!mp)\w*|nucleo\w*|esp32\w*|esp8266"
-    r"|nrf5\d*\w*|rp2040|rp2350|(?:raspberry_pi_|rpi_|raspberrypi_)?pico(?:_?[2wh])*|teensy\w*|micro_?bit|microcontroller|mcu|samd\d+\w*"
-    r"|avr|attiny\w*|portenta(?!_x8)\w*|sparkfun_edge",
-    "coral": r"(?:google_)?coral\w*|edge_?tpu",
-    "jetson": r"(?:nvidia_)?jetson\w*|(?:agx_)?orin\w*|xavier\w*",
-    "nvidia": r"nvidia\w*|cuda|rtx_?\w+|gtx_?\w+|tesla_?[a-z]\d+|a10g?|a100|h100|h200|b200|l4|l40s?|t4|v100|p4|p100"
-    r"|geforce\w*|quadro\w*",
-    "apple": r"apple\w*|iphone\w*|ipad\w*|ios(?:_?\d+)?|i?mac(?:_?(?:book|mini|os|pro|studio)\w*)?|watch_?os\w*"
-    r"|vision_?pro|m[1-5](?:_\w+)?",
-    "android": r"android\w*|(?:google_)?pixel\w*|(?:samsung_)?galaxy\w*|snapdragon\w*|phone|smartphone|tablet",
-    "raspberry": r"(?:raspberry_?pi|rpi|raspi)(?:_?(?:zero|[1-5])\w*)?(?:_\w+)?",
-    "intel": r"intel\w*|x86(?:_64)?|nuc(?:_\w+)?|myriad\w*|ncs2?|movidius\w*|atom(?:_\w+)?|celeron\w*|core_i\d\w*"
-    r"|xeon\w*|up_board",
-    "linux": r"linux\w*|arm64|aarch64|armv[78]\w*|beaglebone\w*|i_?mx_?\d\w*|rock_?(?:pi|[345])\w*|orange_pi\w*|odroid\w*"
-    r"|banana_pi\w*|stm32mp\w*|rk3\d+\w*|nano_?pi\w*|(?:arduino_)?portenta_x8",
-}
-_DEVICES = tuple((sort, lazy(pattern)) for sort, pattern in DEVICES.items())
-KNOWN = (
-    "raspberry_pi_3", "raspberry_pi_4", "raspberry_pi_5", "raspberry_pi_zero_2", "raspberry_pi_pico", "jetson_nano",
-    "jetson_orin_nano", "jetson_xavier", "coral", "coral_dev_board", "cortex_m4", "cortex_m7", "arduino_nano_33", "stm32",
-    "esp32", "nrf5340", "rp2040", "android", "iphone", "ipad", "macbook", "intel", "x86_64", "arm64", "microcontroller",
-)  # fmt: skip
-
-IMPOSSIBLE: Mapping[tuple[str, str], str] = {
-    ("onnx", "microcontroller"): "ONNX Runtime needs an operating system",
-    ("openvino", "microcontroller"): "OpenVINO needs an operating system",
-    ("coreml", "microcontroller"): "Core ML runs on devices of Apple only",
-    **dict.fromkeys(
-        [(kind, "coral") for kind in ("onnx", "openvino", "coreml", "tensorrt", "c")],
-        "an Edge TPU runs TensorFlow Lite models in int8 only",
-    ),
-    **dict.fromkeys(
-        [("tensorrt", sort) for sort in ("microcontroller", "apple", "android", "raspberry", "intel", "linux")],
-        "TensorRT runs on GPUs of NVIDIA only",
-    ),
-    **dict.fromkeys(
-        [("coreml", sort) for sort in ("jetson", "nvidia", "android", "raspberry", "intel", "linux")],
-        "Core ML runs on devices of Apple only",
-    ),
-}
-"""Format and sort of device that cannot work together, and why."""
-
-BETTER = {
-    "microcontroller": "`c` (trees) or `tflite` with `quantize: int8` (networks)",
-    "coral": "`tflite` with `quantize: int8`",
-    "jetson": "`tensorrt`, `onnx` or `tflite`",
-    "nvidia": "`tensorrt` or `onnx`",
-    "apple": "`coreml`, `tflite` or `onnx`",
-    "android": "`tflite` or `onnx`",
-    "raspberry": "`tflite`, `onnx` or `openvino`",
-    "intel": "`openvino` or `onnx`",
-    "linux": "`tflite` or `onnx`",
-}
-PEAKS = {"tflite": (41, "LiteRT"), "onnx": (57, "ONNX Runtime"), "openvino": (95, "OpenVINO")}
-"""Peak memory in MB of a process that loads one small model and answers, measured."""
-
 LEAVES_A_ROW = 0.03
 """Leaves that a fully grown tree has for each training row, at the least of what we measured (0.04 to 0.22)."""
 
 
-def sort_of(device: str | None) -> str | None:
+def sort_of(name: str | None) -> str | None:
     """Return which sort of device a name means, or None."""
-    if device is None or len(device) > 100:
-        return None
-    name = re.sub(r"[\W_]+", "_", device.lower()).strip("_")
-    return next((sort for sort, pattern in _DEVICES if pattern.fullmatch(name)), None)
+    sort = devices.sort_of(name)
+    return sort.name if sort else None
+
+
+def _computes(name: str | None, export: Any) -> bool:
+    """Whether the device's runtime computes with the numbers of an export, as far as is known."""
+    sort = devices.sort_of(name)
+    return sort is None or devices.refused_numbers(sort.runs.get(export.kind), export.quantize) is None
 
 
 def exports(case: Case) -> Iterator[tuple[Route, Any, str | None, Route]]:
@@ -128,13 +74,13 @@ def format_not_for_device(case: Case) -> Iterator[Hit]:
     https://coral.ai/docs/edgetpu/models-intro.
     """
     for route, export, device, at in exports(case):
-        sort = sort_of(device)
-        reason = IMPOSSIBLE.get((export.kind, sort or ""))
+        sort = devices.sort_of(device)
+        reason = sort.refuses.get(export.kind) if sort else None
         if reason and sort:
             yield Hit(
                 f"`{export.kind}` does not run on `{device}`: {reason}",
                 (*route, "kind"),
-                help=f"for this device: {BETTER[sort]}",
+                help=f"for this device: {sort.better}",
                 related=(("the device is named here", at),),
             )
 
@@ -205,7 +151,7 @@ def edge_tpu_without_int8(case: Case) -> Iterator[Hit]:
     The guide, "Edge Optimization Strategies: hardware-specific optimization"; https://coral.ai/docs/edgetpu/models-intro.
     """
     for route, export, device, _ in exports(case):
-        if sort_of(device) == "coral" and export.kind == "tflite" and export.quantize not in ("int8", "int8_aware"):
+        if sort_of(device) == "coral" and export.kind == "tflite" and not _computes(device, export):
             written = case.wrote(*route, "quantize")
             now = "not quantized" if export.quantize == "none" else f"in {export.quantize}"
             yield Hit(
@@ -386,7 +332,7 @@ def hybrid_numbers_on_a_microcontroller(case: Case) -> Iterator[Hit]:
     Measured: float16 and dynamic models stop on TensorFlow Lite Micro with "Hybrid models are not supported".
     """
     for route, export, device, at in exports(case) if family(case) not in TREES else ():
-        if sort_of(device) == "microcontroller" and export.kind == "tflite" and export.quantize in ("float16", "dynamic"):
+        if sort_of(device) == "microcontroller" and export.kind == "tflite" and not _computes(device, export):
             yield Hit(
                 f"`quantize: {export.quantize}` does not run on `{device}`: its runtime takes int8 or float, not both",
                 (*route, "quantize"),
@@ -637,7 +583,7 @@ def _misspelt(device: str | None, route: Route) -> Iterator[Hit]:
         return
     from difflib import get_close_matches
 
-    close = get_close_matches(re.sub(r"[\W_]+", "_", device.lower()), KNOWN, n=1, cutoff=0.75)
+    close = get_close_matches(devices.normal(device), devices.known(), n=1, cutoff=0.75)
     if close:
         fix = Fix(f"write {close[0]}", (Change("set", route, close[0]),), safe=False)
         yield Hit(f"no known device is called `{device}`", route, help=f"did you mean `{close[0]}`?", fix=fix)
@@ -710,7 +656,8 @@ def device_memory_too_small(case: Case) -> Iterator[Hit]:
     for route, export, device, _ in exports(case):
         if device != edge.device:
             continue
-        peak = PEAKS.get(export.kind) if sort_of(device) in ("raspberry", "linux", "intel", "jetson") else None
+        measured = devices.runtimes() if sort_of(device) in ("raspberry", "linux", "intel", "jetson") else {}
+        runtime = measured.get(export.kind)
         at: Route = ("hardware", "edge", "memory")
         if export.max_size is not None and export.max_size > edge.memory:
             yield Hit(
@@ -719,12 +666,12 @@ def device_memory_too_small(case: Case) -> Iterator[Hit]:
                 help=f"write at most {edge.memory}",
                 related=(("the memory is given here", at),),
             )
-        elif peak and edge.memory < peak[0] * 1e6:
-            small = ", ".join(f"`{kind}` {mega} MB" for kind, (mega, _) in PEAKS.items() if mega * 1e6 <= edge.memory)
+        elif runtime and runtime.peak and edge.memory < runtime.peak * 1e6:
+            small = ", ".join(f"`{kind}` {one.peak} MB" for kind, one in measured.items() if (one.peak or 0) * 1e6 <= edge.memory)
             yield Hit(
-                f"{peak[1]} alone takes {peak[0]} MB, and {edge.memory} are there",
+                f"{runtime.title} alone takes {runtime.peak} MB, and {edge.memory} are there",
                 at,
-                help=f"give it {peak[0] * 1.2:.0f} MB, or use {small or '`kind: c`, which needs no runtime'}",
+                help=f"give it {runtime.peak * 1.2:.0f} MB, or use {small or '`kind: c`, which needs no runtime'}",
                 related=(("the format is chosen here", (*route, "kind")),),
             )
 
