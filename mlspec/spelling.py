@@ -20,11 +20,27 @@ _MLP = "sklearn.mlp"
 _FIELD: dict[str, str] = {
     # keys
     "learning_rate": "lr eta step_size shrinkage",
-    "n_estimators": "n_trees trees num_trees ntrees num_boost_round",
+    "n_estimators": "n_trees trees num_trees ntrees num_boost_round num_iterations iterations rounds max_iter",
     "max_iter": "n_iter iterations epochs n_iterations n_estimators n_trees num_boost_round",
     "max_depth": "depth",
     "alpha": "reg lambda l2 regularization penalty_strength",
     "l2_regularization": "reg_lambda lambda_l2 l2 alpha",
+    "reg_alpha": "lambda_l1 l1 l1_regularization alpha",
+    "reg_lambda": "lambda_l2 l2 l2_regularization lambda",
+    "num_leaves": "leaves num_leaf max_leaf_nodes max_leaves",
+    "max_leaves": "leaves num_leaves max_leaf_nodes",
+    "gamma": "min_split_loss min_split_gain min_gain_to_split",
+    "min_split_gain": "min_gain_to_split min_split_loss gamma",
+    "min_child_samples": "min_data_in_leaf min_data min_samples_leaf",
+    "min_child_weight": "min_sum_hessian_in_leaf min_hessian",
+    "subsample": "bagging_fraction bagging sub_row",
+    "subsample_freq": "bagging_freq",
+    "colsample_bytree": "feature_fraction colsample sub_feature max_features",
+    "colsample_bynode": "feature_fraction_bynode",
+    "max_bin": "max_bins bins",
+    "boosting_type": "boosting boost",
+    "early_stopping_rounds": "early_stopping_round early_stopping n_iter_no_change patience",
+    "quantile_alpha": "quantile alpha",
     "C": "regularization inverse_regularization",
     "n_neighbors": "k neighbors n_neighbours neighbours",
     "hidden_layer_sizes": "hidden layers hidden_layers units",
@@ -102,8 +118,10 @@ _FIELD: dict[str, str] = {
     "command": "cmd args",
     "timeout": "time_limit max_time deadline",
     # kinds
-    _BOOSTING: "xgb xgboost lgbm lightgbm lgb catboost gbm gbdt gradient_boosting hist_gradient_boosting hgb "
-    "sklearn.gradient_boosting xgbclassifier xgbregressor gradientboostingclassifier histgradientboostingclassifier "
+    "xgboost": "xgb xgbclassifier xgbregressor xg_boost extreme_gradient_boosting",
+    "lightgbm": "lgbm lgb lgbmclassifier lgbmregressor light_gbm light_gradient_boosting_machine",
+    _BOOSTING: "catboost gbm gbdt gradient_boosting hist_gradient_boosting hgb "
+    "sklearn.gradient_boosting gradientboostingclassifier histgradientboostingclassifier "
     "histgradientboostingregressor histgradientboosting boosting",
     _LOGISTIC: "lr logreg logit logistic logisticregression",
     _LINEAR: "ols lm linear linearregression least_squares lr",

@@ -1,4 +1,4 @@
-"""Every family, for every task, with its defaults and with each parameter set: scikit-learn gets what the spec says and fits it."""
+"""Every family, for every task, with its defaults and with each parameter set: the library gets what the spec says and fits it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from mlspec.families import BOTH, Family
 
 KINDS = [kind for kind in kinds.names("mlspec.families") if kind != "custom"]
 TASKS = sorted(BOTH)
+BOOSTED = {"lightgbm": "LGBM", "xgboost": "XGB"}
 
 SET_BY_THE_RUNTIME = {"random_state", "n_jobs", "verbose", "warm_start", "copy_X"}
 LEFT_OUT = {
@@ -171,12 +173,67 @@ OTHER: dict[str, dict[str, list[dict[str, Any]]]] = {
         "quantile": [{"quantile": 0.9, "strategy": "quantile"}],
     },
 }
+OTHER["xgboost"] = {
+    "n_estimators": [{"n_estimators": 3}],
+    "objective": [{"objective": one} for one in ("binary:logistic", "reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror",
+                                                 "reg:gamma", "reg:tweedie", "count:poisson")],
+    "quantile_alpha": [{"quantile_alpha": 0.9, "objective": "reg:quantileerror"}],
+    "huber_slope": [{"huber_slope": 2.0, "objective": "reg:pseudohubererror"}],
+    "tweedie_variance_power": [{"tweedie_variance_power": 1.2, "objective": "reg:tweedie"}],
+    "learning_rate": [{"learning_rate": 0.1}],
+    "max_depth": [{"max_depth": 2}, {"max_depth": None}],
+    "max_leaves": [{"max_leaves": 4}, {"max_leaves": 4, "grow_policy": "lossguide", "max_depth": None}],
+    "grow_policy": [{"grow_policy": "lossguide"}],
+    "tree_method": [{"tree_method": "exact"}, {"tree_method": "approx"}],
+    "max_bin": [{"max_bin": 16}, {"max_bin": 16, "tree_method": "approx"}],
+    "min_child_weight": [{"min_child_weight": 0.0}],
+    "gamma": [{"gamma": 0.5}],
+    "max_delta_step": [{"max_delta_step": 1.0}],
+    "subsample": [{"subsample": 0.5}],
+    "colsample_bytree": [{"colsample_bytree": 0.5}],
+    "colsample_bylevel": [{"colsample_bylevel": 0.5}, {"colsample_bylevel": 0.5, "tree_method": "exact"}],
+    "colsample_bynode": [{"colsample_bynode": 0.5}],
+    "reg_alpha": [{"reg_alpha": 1.0}],
+    "reg_lambda": [{"reg_lambda": 0.0}],
+    "scale_pos_weight": [{"scale_pos_weight": 3.0}],
+    "num_parallel_tree": [{"num_parallel_tree": 3, "subsample": 0.5}],
+    "class_weight": [{"class_weight": "balanced"}, {"class_weight": {"a": 2.0, "b": 1.0}}],
+    "early_stopping_rounds": [{"early_stopping_rounds": 2}],
+    "validation_fraction": [{"validation_fraction": 0.3, "early_stopping_rounds": 2}],
+}  # fmt: skip
+OTHER["lightgbm"] = {
+    "n_estimators": [{"n_estimators": 3}],
+    "objective": [{"objective": one} for one in ("binary", "regression", "regression_l1", "fair", "poisson", "mape", "gamma", "tweedie")],
+    "alpha": [{"alpha": 0.8, "objective": "quantile"}, {"alpha": 2.0, "objective": "huber"}],
+    "fair_c": [{"fair_c": 2.0, "objective": "fair"}],
+    "tweedie_variance_power": [{"tweedie_variance_power": 1.2, "objective": "tweedie"}],
+    "boosting_type": [{"boosting_type": "dart"}],
+    "learning_rate": [{"learning_rate": 0.5}],
+    "num_leaves": [{"num_leaves": 4}],
+    "max_depth": [{"max_depth": 2}],
+    "min_child_samples": [{"min_child_samples": 5}, {"min_child_samples": 0}],
+    "min_child_weight": [{"min_child_weight": 1.0}],
+    "min_split_gain": [{"min_split_gain": 0.1}],
+    "max_bin": [{"max_bin": 16}],
+    "subsample": [{"subsample": 0.5, "subsample_freq": 1}],
+    "subsample_freq": [{"subsample": 0.5, "subsample_freq": 2}],
+    "subsample_for_bin": [{"subsample_for_bin": 50}],
+    "colsample_bytree": [{"colsample_bytree": 0.5}],
+    "colsample_bynode": [{"colsample_bynode": 0.5}],
+    "reg_alpha": [{"reg_alpha": 1.0}],
+    "reg_lambda": [{"reg_lambda": 1.0}],
+    "class_weight": [{"class_weight": "balanced"}, {"class_weight": {"a": 2.0, "b": 1.0}}],
+    "early_stopping_rounds": [{"early_stopping_rounds": 2}],
+    "validation_fraction": [{"validation_fraction": 0.3, "early_stopping_rounds": 2}],
+}  # fmt: skip
 OTHER["sklearn.extra_trees"] = {**OTHER["sklearn.random_forest"], "bootstrap": [{"bootstrap": True}]}
 SMALL = {
     "sklearn.random_forest": {"n_estimators": 4},
     "sklearn.extra_trees": {"n_estimators": 4},
     "sklearn.hist_gradient_boosting": {"max_iter": 4},
     "sklearn.mlp": {"max_iter": 10},
+    "lightgbm": {"n_estimators": 4},
+    "xgboost": {"n_estimators": 4},
 }
 
 
@@ -205,6 +262,14 @@ def fitted(family: Family, task: str) -> Any:
     return estimator
 
 
+KEPT = {"class_weight", "early_stopping_rounds", "validation_fraction"}
+"""What the boosting families do themselves."""
+
+
+def passed(kind: str, value: Any) -> Any:
+    return 0 if kind == "xgboost" and value is None else value  # no limit
+
+
 def inner(estimator: Any) -> Any:
     return estimator.estimator if isinstance(estimator, CalibratedClassifierCV) else estimator
 
@@ -226,7 +291,7 @@ def cases() -> Iterator[Any]:
             yield from (pytest.param(kind, name, setting, id=f"{kind}-{name}-{index}") for index, setting in enumerate(settings))
 
 
-@pytest.mark.parametrize(("kind", "task"), list(pairs()))
+@pytest.mark.parametrize(("kind", "task"), [one for one in pairs() if one[0] not in BOOSTED])
 def test_defaults_fit_and_are_scikit_learns_own_but_for_the_ones_that_say_so(kind: str, task: str) -> None:
     estimator = inner(member(kind).estimator(task, 7))
     fitted(member(kind, SMALL.get(kind)), task)
@@ -239,7 +304,50 @@ def test_defaults_fit_and_are_scikit_learns_own_but_for_the_ones_that_say_so(kin
     assert estimator.get_params().get("random_state", 7) == 7
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def boosted(kind: str, task: str, **params: Any) -> Any:
+    """The library's own estimator, as little told as may be."""
+    quiet = {"lightgbm": {"verbosity": -1, "deterministic": True, "force_row_wise": True}}.get(kind, {})
+    name = BOOSTED[kind] + ("Classifier" if task == "classification" else "Regressor")
+    return getattr(import_module(kind), name)(random_state=7, n_jobs=1, **quiet, **params)
+
+
+@pytest.mark.parametrize(("kind", "task"), [one for one in pairs() if one[0] in BOOSTED])
+@pytest.mark.parametrize("params", [{}, {"max_depth": 3, "colsample_bytree": 0.5}])
+def test_boosted_trees_are_those_that_the_library_grows_by_itself(kind: str, task: str, params: dict[str, Any]) -> None:
+    ours = fitted(member(kind, params), task)
+    theirs = boosted(kind, task, **params).fit(
+        FEATURES, np.unique(TARGETS[task], return_inverse=True)[1] if task == "classification" else TARGETS[task]
+    )
+    if task == "classification":
+        np.testing.assert_allclose(ours.predict_proba(FEATURES), theirs.predict_proba(FEATURES), rtol=1e-6)
+        assert ours.predict(FEATURES).tolist() == ["ab"[one] for one in theirs.predict(FEATURES)]
+    else:
+        np.testing.assert_array_equal(ours.predict(FEATURES), theirs.predict(FEATURES))
+    assert ours.n_iter_ == 100
+
+
+@pytest.mark.parametrize(
+    ("kind", "left_out", "more"),
+    [
+        # positions of features, other boosters and devices, and what the wrapper does itself
+        ("xgboost", {"base_score", "booster", "callbacks", "device", "enable_categorical", "eval_metric", "feature_types", "feature_weights",
+                     "importance_type", "interaction_constraints", "max_cat_threshold", "max_cat_to_onehot", "missing",
+                     "monotone_constraints", "multi_strategy", "sampling_method", "validate_parameters", "verbosity"},
+         {"class_weight", "huber_slope", "quantile_alpha", "tweedie_variance_power", "validation_fraction"}),
+        ("lightgbm", {"importance_type"}, {"alpha", "colsample_bynode", "early_stopping_rounds", "fair_c", "max_bin",
+                                           "tweedie_variance_power", "validation_fraction"}),
+    ],
+)  # fmt: skip
+def test_every_parameter_of_a_boosting_library_is_there_or_left_out(kind: str, left_out: set[str], more: set[str]) -> None:
+    theirs = set(boosted(kind, "classification").get_params()) & set(boosted(kind, "regression").get_params())
+    ours = set(type(member(kind).params).model_fields)
+    theirs -= {"deterministic", "force_row_wise", "verbosity"} if kind == "lightgbm" else set()
+    assert theirs - ours == left_out | {"random_state", "n_jobs"}
+    assert ours - theirs == more
+    assert set(OTHER[kind]) == ours, "a parameter has no case"
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in BOOSTED])
 def test_every_parameter_of_scikit_learn_is_there_or_left_out_for_a_reason(kind: str) -> None:
     theirs: set[str] = set()
     variants = [{}, *OTHER[kind].get("distribution", [])]
@@ -263,6 +371,11 @@ def test_each_parameter_reaches_the_estimator_and_fits(kind: str, name: str, set
     for task in fitting:
         estimator = fitted(family, task)
         if name in OURS:
+            continue
+        if kind in BOOSTED:
+            assert (estimator.get_params() if name in KEPT else estimator.model_.get_params())[name] == passed(
+                kind, setting[name]
+            )
             continue
         if kind == "sklearn.svm" and name == "class_weight":
             assert inner(estimator).get_params()[name] == {"a": 2.0, "b": 1.0, 0: 2.0, 1: 1.0}  # see `families.calibrated`
@@ -313,6 +426,32 @@ def test_unknown_parameters_are_refused(kind: str, name: str) -> None:
         ("sklearn.dummy", "regression", {"strategy": "prior"}, "strategy: prior"),
         ("sklearn.dummy", "classification", {"strategy": "constant"}, "go together"),
         ("sklearn.dummy", "regression", {"strategy": "constant", "constant": "a"}, "not a number"),
+        ("xgboost", "regression", {"objective": "binary:logistic"}, "objective: binary:logistic"),
+        ("xgboost", "classification", {"objective": "reg:gamma"}, "objective: reg:gamma"),
+        ("xgboost", "regression", {"class_weight": "balanced"}, "class_weight"),
+        ("xgboost", "regression", {"scale_pos_weight": 2.0}, "scale_pos_weight"),
+        ("xgboost", "classification", {"scale_pos_weight": 2.0, "class_weight": "balanced"}, "both weigh"),
+        ("xgboost", "classification", {"quantile_alpha": 0.9}, "quantile_alpha"),
+        ("xgboost", "regression", {"quantile_alpha": 0.9}, "is read with `objective: reg:quantileerror`"),
+        ("xgboost", "regression", {"objective": "reg:quantileerror"}, "needs `quantile_alpha`"),
+        ("xgboost", "regression", {"huber_slope": 2.0}, "huber_slope"),
+        ("xgboost", "regression", {"tweedie_variance_power": 1.2}, "tweedie_variance_power"),
+        ("xgboost", "regression", {"validation_fraction": 0.2}, "early_stopping_rounds"),
+        ("xgboost", "regression", {"tree_method": "exact", "max_depth": None}, "needs a `max_depth`"),
+        ("xgboost", "regression", {"tree_method": "exact", "max_leaves": 8}, "max_leaves"),
+        ("xgboost", "regression", {"tree_method": "exact", "grow_policy": "lossguide"}, "grow_policy"),
+        ("xgboost", "regression", {"tree_method": "exact", "max_bin": 64}, "max_bin"),
+        ("xgboost", "regression", {"tree_method": "exact", "colsample_bynode": 0.5}, "colsample_bynode"),
+        ("lightgbm", "regression", {"objective": "binary"}, "objective: binary"),
+        ("lightgbm", "classification", {"objective": "huber", "alpha": 0.9}, "alpha"),
+        ("lightgbm", "regression", {"objective": "huber"}, "needs `alpha`"),
+        ("lightgbm", "regression", {"objective": "quantile", "alpha": 1.5}, "below 1"),
+        ("lightgbm", "regression", {"alpha": 0.9}, "`objective: huber` or `objective: quantile`"),
+        ("lightgbm", "regression", {"fair_c": 2.0}, "fair_c"),
+        ("lightgbm", "regression", {"subsample": 0.8}, "without `subsample_freq`"),
+        ("lightgbm", "regression", {"subsample_freq": 1}, "without `subsample`"),
+        ("lightgbm", "regression", {"boosting_type": "dart", "early_stopping_rounds": 5}, "cannot stop early"),
+        ("lightgbm", "regression", {"validation_fraction": 0.2}, "early_stopping_rounds"),
     ],
 )
 def test_what_does_not_fit_the_task_is_refused_before_anything_runs(
@@ -340,6 +479,18 @@ def test_what_does_not_fit_the_task_is_refused_before_anything_runs(
         ("sklearn.hist_gradient_boosting", {"max_bins": 256}),
         ("sklearn.mlp", {"hidden_layer_sizes": [0]}),
         ("sklearn.mlp", {"momentum": 1.5}),
+        ("xgboost", {"n_estimators": 0}),
+        ("xgboost", {"learning_rate": 1.5}),
+        ("xgboost", {"max_bin": 1}),
+        ("xgboost", {"max_leaves": 1}),
+        ("xgboost", {"objective": "reg:quantileerror", "quantile_alpha": 1.0}),
+        ("xgboost", {"tree_method": "gpu_hist"}),
+        ("lightgbm", {"num_leaves": 1}),
+        ("lightgbm", {"num_leaves": 200_000}),
+        ("lightgbm", {"max_depth": -1}),
+        ("lightgbm", {"subsample": 0.0}),
+        ("lightgbm", {"boosting_type": "rf"}),
+        ("lightgbm", {"early_stopping_rounds": True}),
     ],
 )
 def test_values_out_of_scikit_learns_range_are_refused(kind: str, params: dict[str, Any]) -> None:

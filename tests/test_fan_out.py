@@ -113,6 +113,9 @@ def test_the_time_of_a_search_is_shared_out(tmp_path: Path, more: str, limit: fl
         ("sklearn.random_forest", "max_features", "{low: 2, high: 9}", True),
         ("sklearn.random_forest", "n_estimators", "{low: 10, high: 20, step: 5}", True),
         ("sklearn.ridge", "alpha", "{low: 1, high: 3, step: 0.5}", False),
+        ("xgboost", "max_depth", "{low: 2, high: 9}", True),
+        ("xgboost", "min_child_weight", "{low: 1, high: 9}", False),
+        ("lightgbm", "num_leaves", "{low: 8, high: 64}", True),
     ],
 )
 def test_whole_numbers_are_drawn_where_the_family_takes_no_others(

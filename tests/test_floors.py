@@ -39,6 +39,8 @@ HEAVY = {
     "pandas",
     "polars",
     "sklearn",
+    "xgboost",
+    "lightgbm",
     "scipy",
     "joblib",
     "matplotlib",

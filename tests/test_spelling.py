@@ -14,13 +14,28 @@ from mlspec.spelling import SYNONYMS, close, distance, guess
 FAMILIES = kinds.names("mlspec.families")
 
 
+def fields_of(kind: str) -> list[str]:
+    return list(kinds.load("mlspec.families", kind).model_fields["params"].annotation.model_fields)  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     ("word", "words", "meant"),
     [
         ("lr", ["max_iter", "learning_rate"], "learning_rate"),
         ("lr", FAMILIES, "sklearn.logistic_regression"),
-        ("xgb", FAMILIES, "sklearn.hist_gradient_boosting"),
-        ("XGBoost", FAMILIES, "sklearn.hist_gradient_boosting"),
+        ("xgb", FAMILIES, "xgboost"),
+        ("XGBRegressor", FAMILIES, "xgboost"),
+        ("XGBoost", FAMILIES, "xgboost"),
+        ("lgbm", FAMILIES, "lightgbm"),
+        ("catboost", FAMILIES, "sklearn.hist_gradient_boosting"),
+        ("eta", fields_of("xgboost"), "learning_rate"),
+        ("num_boost_round", fields_of("xgboost"), "n_estimators"),
+        ("lambda", fields_of("xgboost"), "reg_lambda"),
+        ("num_leaves", fields_of("xgboost"), "max_leaves"),
+        ("bagging_fraction", fields_of("lightgbm"), "subsample"),
+        ("feature_fraction", fields_of("lightgbm"), "colsample_bytree"),
+        ("min_data_in_leaf", fields_of("lightgbm"), "min_child_samples"),
+        ("early_stopping", fields_of("lightgbm"), "early_stopping_rounds"),
         ("RandomForestClassifier", FAMILIES, "sklearn.random_forest"),
         ("ridge", FAMILIES, "sklearn.ridge"),
         ("sklearn.logistic", FAMILIES, "sklearn.logistic_regression"),

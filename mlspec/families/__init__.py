@@ -93,6 +93,9 @@ class Family(Kind):
     tasks: ClassVar[frozenset[str]] = BOTH
     wants: ClassVar[Needs] = Needs()
 
+    distributions: ClassVar[tuple[str, ...]] = ()
+    """The library of its models where that is not scikit-learn: the distributions that bring it, of which one is installed."""
+
     params: Params = Field(default_factory=Params)
 
     def needs(self) -> Needs:

@@ -13,6 +13,7 @@ from mlspec.plan.plan import Meaning, Plan
 from mlspec.plan.risk import Judgement
 from mlspec.plan.table import NOTABLE, RISKY, SAFE
 from mlspec.render import visible
+from mlspec.runtime.content import LIBRARIES
 
 if TYPE_CHECKING:
     from mlspec.bundle import Differences
@@ -224,7 +225,7 @@ def _cause(page: _Page, change: Change, line: Line) -> str:
 
 def _of_the_spec(why: str) -> bool:
     """Whether the runner's own words are about a parameter, which a change of the spec says better."""
-    return " -> " in why and not why.startswith(("joblib ", "numpy ", "polars ", "scikit-learn ", "scipy "))
+    return " -> " in why and not why.startswith(tuple(f"{name} " for name in LIBRARIES))
 
 
 def _files(page: _Page, plan: Plan) -> None:

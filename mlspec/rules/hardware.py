@@ -9,6 +9,7 @@ from mlspec.quantity import Bytes
 from mlspec.regex import lazy
 from mlspec.rules._case import Case
 from mlspec.rules._columns import seen
+from mlspec.rules._families import BOOSTING, HISTOGRAMS, classical
 from mlspec.rules._rule import INFO, WARNING, Hit, rule
 
 CHIP = (
@@ -29,11 +30,6 @@ KNOWN = (
 MEANT = {"gpus": "gpu", "graphics": "gpu", "graphics_card": "gpu", "tpus": "tpu", "yes": "gpu", "true": "gpu"}
 
 
-def classical(case: Case) -> bool:
-    """Whether the model is one of scikit-learn's, which train and answer on processors."""
-    return case.project.model is not None and case.project.model.kind.startswith("sklearn.")
-
-
 def accelerators(case: Case) -> Iterator[tuple[Route, str]]:
     """Yield (route, name) of each accelerator that is asked for."""
     for part in ("training", "serving"):
@@ -52,7 +48,8 @@ def gpu_for_a_classical_model(case: Case) -> Iterator[Hit]:
     """An accelerator is asked for, and the model cannot use one.
 
     ## Why this is bad
-    scikit-learn's models compute on processors: the accelerator is paid for, waited for, and idle.
+    scikit-learn's models compute on processors, and so do XGBoost and LightGBM as mlspec calls them: the accelerator is paid for,
+    waited for, and idle.
 
     ## Bad
     ```yaml
@@ -70,12 +67,14 @@ def gpu_for_a_classical_model(case: Case) -> Iterator[Hit]:
     ## Source
     The guide, "Hardware Types: CPUs: simple models, inference; GPUs: deep learning, expensive".
     """
-    for route, name in accelerators(case) if classical(case) else ():
+    for route, name in accelerators(case) if classical(case.project.model) else ():
+        kind = case.project.model.kind  # type: ignore[union-attr]
+        on_one_core = kind in BOOSTING - {HISTOGRAMS}
         if "tpu" not in name.lower():
             yield Hit(
-                f"`{name}` would be idle: `{case.project.model.kind}` computes on processors",  # type: ignore[union-attr]
+                f"`{name}` would be idle: `{kind}` computes on processors",
                 route,
-                help="take it out; more `cpu` is what speeds this model up",
+                help="take it out" + ("" if on_one_core else "; more `cpu` is what speeds this model up"),
                 related=(("the model is chosen here", ("model", "kind")),),
                 fix=Fix("do not ask for it", (Change("remove", route),), safe=False),
             )
@@ -104,7 +103,7 @@ def tpu_without_a_compiler(case: Case) -> Iterator[Hit]:
     ## Source
     The guide, "Hardware Types: TPUs: large-scale ML, limited availability"; https://docs.cloud.google.com/tpu/docs/intro-to-tpu.
     """
-    for route, name in accelerators(case) if classical(case) else ():
+    for route, name in accelerators(case) if classical(case.project.model) else ():
         if "tpu" in name.lower():
             yield Hit(
                 f"`{name}` runs what XLA compiles; `{case.project.model.kind}` is not of that sort",  # type: ignore[union-attr]
@@ -268,7 +267,7 @@ def memory_below_the_data(case: Case) -> Iterator[Hit]:
     """
     machine, rows = case.project.hardware.training, case.split_rows
     model = case.project.model
-    if machine is None or machine.memory is None or rows is None or model is None or not classical(case):
+    if machine is None or machine.memory is None or rows is None or model is None or not classical(case.project.model):
         return
     one_hot = model.needs().categories == "one_hot"
     columns = sum(len(column.values) if one_hot and (column := case.columns[name]).values else 1 for name in seen(case))

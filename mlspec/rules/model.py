@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlspec.diagnostic import Change, Fix, Route
 from mlspec.rules._case import Case
+from mlspec.rules._families import BOOSTING, FORESTS, LEAST_IN_A_LEAF, ROUNDS, TREES
 from mlspec.rules._place import percent
 from mlspec.rules._rule import ERROR, INFO, WARNING, Hit, rule
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from mlspec.families import Family
 
 DUMMY = "sklearn.dummy"
-BOOSTING = "sklearn.hist_gradient_boosting"
-FORESTS = ("sklearn.random_forest", "sklearn.extra_trees")
 COMPLEXITY = {
     DUMMY: 0,
     "sklearn.linear_regression": 1,
@@ -26,7 +25,7 @@ COMPLEXITY = {
     "sklearn.random_forest": 2,
     "sklearn.extra_trees": 2,
     "sklearn.svm": 2,
-    BOOSTING: 3,
+    **dict.fromkeys(BOOSTING, 3),
     "sklearn.mlp": 3,
 }
 """The guide's trade-off, simple (1), medium (2) and complex (3): how hard a model is to train, to follow and to keep up."""
@@ -292,7 +291,7 @@ def neighbours_of_many_rows(case: Case) -> Iterable[Hit]:
         yield Hit(
             f"each answer searches {split.train:,} rows, and the model carries all of them",
             KIND,
-            help="take `sklearn.hist_gradient_boosting`, which is as large however many rows it has seen",
+            help="take boosted trees, such as `lightgbm` or `xgboost`, which are as large however many rows they have seen",
             related=_rows_are_here(case),
         )
 
@@ -330,7 +329,7 @@ def kernel_machine_on_many_rows(case: Case) -> Iterable[Hit]:
         yield Hit(
             f"the time of {model.kind} grows with the square of {split.train:,} rows",
             KIND,
-            help=f"take `sklearn.hist_gradient_boosting`, or `{other}` for a linear model",
+            help=f"take boosted trees, such as `lightgbm` or `xgboost`, or `{other}` for a linear model",
             related=_rows_are_here(case),
         )
 
@@ -486,9 +485,9 @@ def learning_rate_too_high(case: Case) -> Iterable[Hit]:
     model = case.project.model
     if model is None:
         return
-    name, most, usual = ("learning_rate", 0.5, 0.1) if model.kind == BOOSTING else ("learning_rate_init", 0.1, 0.001)
+    name, most, usual = ("learning_rate", 0.5, 0.1) if model.kind in BOOSTING else ("learning_rate_init", 0.1, 0.001)
     rate = _params(model, name)
-    if model.kind in (BOOSTING, "sklearn.mlp") and isinstance(rate, int | float) and rate > most:
+    if model.kind in (*BOOSTING, "sklearn.mlp") and isinstance(rate, int | float) and rate > most:
         route: Route = ("model", "params", name)
         yield Hit(
             f"a step of {rate:g} overshoots",
@@ -526,16 +525,17 @@ def boosting_stops_too_early(case: Case) -> Iterable[Hit]:
     underfitting".
     """
     model = case.project.model
-    if model is None or model.kind != BOOSTING:
+    if model is None or model.kind not in BOOSTING:
         return
-    rate, trees = float(_params(model, "learning_rate")), int(_params(model, "max_iter"))
+    rounds = ROUNDS[model.kind]
+    rate, trees = float(_params(model, "learning_rate")), int(_params(model, rounds))
     left = max(0.0, 1 - rate) ** trees
     if left > 0.2:
-        route, on = _parameter(case, "learning_rate" if case.wrote("model", "params", "learning_rate") else "max_iter")
+        route, on = _parameter(case, "learning_rate" if case.wrote("model", "params", "learning_rate") else rounds)
         yield Hit(
             f"{trees:,} trees at a learning rate of {rate:g} leave {percent(left)} of the error, however well they fit",
             route,
-            help="raise `max_iter` or `learning_rate`: their product should be 3 or more",
+            help=f"raise `{rounds}` or `learning_rate`: their product should be 3 or more",
             on=on,
         )
 
@@ -566,7 +566,7 @@ def boosting_on_few_rows(case: Case) -> Iterable[Hit]:
     Guide, "Model Selection Guide: tabular data: small dataset → Logistic Regression, Random Forest".
     """
     model, rows = case.project.model, case.rows
-    if model is not None and model.kind == BOOSTING and rows is not None and rows < SMALL:
+    if model is not None and model.kind in BOOSTING and rows is not None and rows < SMALL:
         other = (
             "Logistic Regression, Random Forest" if case.task == "classification" else "Linear/Ridge Regression, Random Forest"
         )
@@ -611,7 +611,7 @@ def simple_model_on_many_rows(case: Case) -> Iterable[Hit]:
     yield Hit(
         f"a simple model learns from {rows:,} rows",
         KIND,
-        help=f"the guide says for large tables: boosting, here `{BOOSTING}`, with this model as the baseline",
+        help="the guide says for large tables: boosting, here `xgboost` or `lightgbm`, with this model as the baseline",
         related=_rows_are_here(case),
     )
 
@@ -738,7 +738,7 @@ def trees_cannot_extrapolate(case: Case) -> Iterable[Hit]:
     section 9.2: a tree is constant in each region.
     """
     model = case.project.model
-    if model is None or model.kind not in (BOOSTING, *FORESTS) or case.task != "regression":
+    if model is None or model.kind not in TREES or case.task != "regression":
         return
     if case.project.splits.strategy != "temporal":
         return
@@ -819,13 +819,14 @@ def leaves_larger_than_the_data(case: Case) -> Iterable[Hit]:
     Guide, "Common Issues: model underfitting". The rest is arithmetic of the language: a split makes two leaves.
     """
     model, split = case.project.model, case.split_rows
-    if model is None or model.kind not in (BOOSTING, *FORESTS) or split is None:
+    if model is None or model.kind not in LEAST_IN_A_LEAF or split is None:
         return
-    least = _params(model, "min_samples_leaf")
+    name = LEAST_IN_A_LEAF[model.kind]
+    least = _params(model, name)
     if isinstance(least, int) and 2 * least > split.train:
         yield Hit(
             f"two leaves of {least:,} rows need more than the {split.train:,} training rows: no tree is ever split",
-            _parameter(case, "min_samples_leaf")[0],
+            _parameter(case, name)[0],
             help=f"write {max(1, split.train // 50)} or less",
             related=_rows_are_here(case),
         )

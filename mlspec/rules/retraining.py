@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mlspec.diagnostic import Change, Fix
 from mlspec.rules._cadence import period, spoken
 from mlspec.rules._case import Case
+from mlspec.rules._families import classical
 from mlspec.rules._place import place
 from mlspec.rules._rule import ERROR, INFO, WARNING, Hit, rule
 
@@ -213,7 +214,7 @@ def family_cannot_learn_on(case: Case) -> Iterable[Hit]:
     `lbfgs`) and naive Bayes have `partial_fit`.
     """
     retraining, model = _retraining(case), case.project.model
-    if retraining is None or retraining.strategy != "incremental" or model is None or not model.kind.startswith("sklearn."):
+    if retraining is None or retraining.strategy != "incremental" or model is None or not classical(model):
         return
     params: Any = getattr(model, "params", None)
     lbfgs = model.kind == "sklearn.mlp" and getattr(params, "solver", "") == "lbfgs"
@@ -289,7 +290,7 @@ def transfer_from_nothing(case: Case) -> Iterable[Hit]:
     Guide, "Retraining Strategies: transfer learning, new but related domains".
     """
     retraining, model = _retraining(case), case.project.model
-    if retraining is None or retraining.strategy != "transfer" or model is None or not model.kind.startswith("sklearn."):
+    if retraining is None or retraining.strategy != "transfer" or model is None or not classical(model):
         return
     route = ("retraining", "strategy")
     yield Hit(

@@ -10,6 +10,7 @@ from mlspec.diagnostic import Change, Fix, Route
 from mlspec.quantity import Duration, Rate
 from mlspec.rules._cadence import counted, spoken
 from mlspec.rules._case import Case
+from mlspec.rules._families import classical
 from mlspec.rules._rule import ERROR, INFO, WARNING, Hit, rule
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ COST_MS = {
     "sklearn.hist_gradient_boosting": 0.5,
     "sklearn.random_forest": 3.3,
     "sklearn.extra_trees": 3.3,
+    "lightgbm": 0.28,
+    "xgboost": 0.13,
 }
-"""CPU time of one prediction of one row by scikit-learn 1.9, in ms, without the service around it; forests of 100 trees."""
+"""CPU time of one prediction of one row by scikit-learn 1.9, LightGBM 4.7 and XGBoost 3.2, in ms, without the service around it;
+forests and boosting of 100 trees."""
 SMALLEST = 165_000_000
 """Peak memory of a process that loads scikit-learn and predicts, in bytes."""
 
@@ -831,7 +835,7 @@ def replica_too_small(case: Case) -> Iterable[Hit]:
     """
     serving, model = case.project.hardware.serving, case.project.model
     memory = serving.memory if serving else None
-    if memory is None or model is None or case.project.exports or not model.kind.startswith("sklearn."):
+    if memory is None or model is None or case.project.exports or not classical(model):
         return
     if 0 < memory < SMALLEST:
         route = ("hardware", "serving", "memory")
@@ -866,8 +870,8 @@ def throughput_beyond_capacity(case: Case) -> Iterable[Hit]:
 
     ## Source
     Guide, "Common Issues and Solutions: high latency". Measured, one row at a time with scikit-learn 1.9, CPU ms: a forest of 100
-    trees 3.3, histogram boosting 0.50, k-nearest neighbours 0.28, naive Bayes 0.11, logistic regression 0.08. The rule speaks
-    up from twice the capacity, because machines differ.
+    trees 3.3, histogram boosting 0.50, LightGBM 0.28, k-nearest neighbours 0.28, XGBoost 0.13, naive Bayes 0.11, logistic
+    regression 0.08. The rule speaks up from twice the capacity, because machines differ.
     """
     deployment, service, serving = _online(case), _promises(case), case.project.hardware.serving
     if deployment is None or deployment.scale is None or deployment.batching is not None or case.project.exports:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from mlspec.diagnostic import Change, Fix, Route
 from mlspec.rules._case import Case
+from mlspec.rules._families import ROUNDS
 from mlspec.rules._place import percent, place
 from mlspec.rules._rule import ERROR, INFO, WARNING, Hit, rule
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 TUNING: Route = ("training", "tuning")
 SPACE: Route = (*TUNING, "space")
-ROUNDS = {"sklearn.hist_gradient_boosting": "max_iter", "sklearn.mlp": "max_iter"}
-"""Families that are fitted in rounds that can be stopped early, and the parameter that counts them."""
-
 UNCOUNTED = 10.0**12
 
 

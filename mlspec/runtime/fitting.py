@@ -86,7 +86,8 @@ def facts(pipeline: Pipeline, task: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {"features": len(featurizer.feature_names_), "estimator": type(estimator).__name__}
     if task["kind"] == CLASSIFICATION:
         told["classes"] = len(estimator.classes_)
-    iterations, limit = getattr(estimator, "n_iter_", None), getattr(estimator, "max_iter", None)
+    limit = getattr(estimator, "max_iter", None) or getattr(estimator, "n_estimators", None)  # as the library calls its rounds
+    iterations = getattr(estimator, "n_iter_", None)
     if iterations is not None and isinstance(limit, int) and limit > 0:
         most = int(np.max(iterations))
         told["iterations"] = most

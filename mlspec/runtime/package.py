@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import mlspec
+from mlspec import families
 from mlspec.runtime import pickled, sources
 from mlspec.runtime.artifact import digest, read_json, write_json, write_text
 from mlspec.runtime.hyperparameters import settled
@@ -28,7 +29,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
 
     model.joblib, schema.json (the raw columns a row must have), features.json (what happens to each), package.json (name, task,
     classes, threshold), environment.json and requirements.txt (what it takes to run), spec.json, metrics.json, decision.json,
-    model_card.md, and code/ (the user's own modules). It appears whole, by a rename.
+    model_card.md, code/ (the user's own modules), and edge/ (the exports, where there are any). It appears whole, by a rename.
     """
     params = settled(inputs, params)
     model = pickled.read(inputs["model"])
@@ -37,7 +38,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     schema = input_schema(
         model.named_steps["features"].fields_, params["columns"], read_json(inputs["validation"]).get("schema", {})
     )
-    environment = _environment()
+    environment = _environment(params)
     place = Path(tempfile.mkdtemp(dir=outputs["package"].parent, prefix=".writing-"))
     try:
         shutil.copyfile(inputs["model"], place / "model.joblib")
@@ -56,6 +57,8 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
         write_json(place / "spec.json", params["spec"])
         write_json(place / "metrics.json", metrics)
         write_json(place / "decision.json", decision)
+        if "edge" in inputs:
+            shutil.copytree(inputs["edge"], place / "edge")
         write_text(place / "model_card.md", card(about, schema, manifest, metrics, decision, params))
         _move(place, outputs["package"])
     except BaseException:
@@ -102,13 +105,24 @@ def _about(model: Any, params: Mapping[str, Any], metrics: Mapping[str, Any]) ->
     }
 
 
-def _environment() -> dict[str, Any]:
+def _environment(params: Mapping[str, Any]) -> dict[str, Any]:
     """Versions only: the same on every machine with the same lock. (Which processor it was is no part of the package.)"""
-    packages = {name: version(name) for name in LIBRARIES}
+    packages = {name: version(name) for name in (*LIBRARIES, *_brought(params))}
     return {
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "packages": {"mlspec": mlspec.__version__, **packages},
     }
+
+
+def _brought(params: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the distribution that brings the model's library, where that is another than scikit-learn."""
+    for name in families.load(params["model"], params["task"]["kind"]).distributions:
+        try:
+            version(name)
+        except PackageNotFoundError:
+            continue
+        yield name
+        return
 
 
 def _move(place: Path, target: Path) -> None:

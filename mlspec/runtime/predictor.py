@@ -116,7 +116,12 @@ def load(package: Path | str) -> Predictor:
     code = place / "code"
     if code.is_dir() and str(code.resolve()) not in sys.path:
         sys.path.append(str(code.resolve()))
-    return Predictor(pickled.read(place / "model.joblib"), read_json(place / "schema.json"), read_json(place / "package.json"))
+    try:
+        model = pickled.read(place / "model.joblib")
+    except (ImportError, OSError) as error:
+        message = f"the model of {place.name!r} cannot be loaded here: {error}"
+        raise Problem(Finding("missing-library", message, help="install the package's requirements.txt")) from None
+    return Predictor(model, read_json(place / "schema.json"), read_json(place / "package.json"))
 
 
 def predict_file(package: Path | str, data: Path | str) -> str:

@@ -130,7 +130,7 @@ ONE = [
     ("{project: {name: My Churn}}", "project.name", "did you mean `my_churn`?", ("my_churn", False)),
     ("{model: {kind: '~', type: sklearn.ridge}}", "model.type", "did you mean `kind`?", ("kind", False)),
     ("{model: {kind: '~', knd: sklearn.ridge}}", "model.knd", "did you mean `kind`?", ("kind", True)),
-    ("{model: {kind: lightgbm}}", "model.kind", "did you mean `sklearn.hist_gradient_boosting`?", ("sklearn.hist_gradient_boosting", False)),
+    ("{model: {kind: lgbm}}", "model.kind", "did you mean `lightgbm`?", ("lightgbm", False)),
     ("{steps: {a: {knd: container, image: r, command: [x]}}}", "steps.a.knd", "did you mean `kind`?", ("kind", True)),
     ("{steps: {a: {entrypoint: 'm:f', inputs: {x: evaluat.metrics}}}}", "steps.a.inputs.x", "did you mean `evaluate.metrics`?", ("evaluate.metrics", False)),
     ("{steps: {a: {entrypoint: 'm:f', inputs: {x: evaluate.metric}}}}", "steps.a.inputs.x", "did you mean `evaluate.metrics`?", ("evaluate.metrics", False)),

@@ -279,3 +279,51 @@ def test_queries_without_holes(query: str, tmp_path: Path) -> None:
 )
 def test_plain_connections_at_home_are_let_be(host: str, tmp_path: Path) -> None:
     assert not found(f'tracking: {{kind: mlflow, uri: "http://{host}/x"}}', tmp_path, "plain-connection")
+
+
+BOOSTED = "model: {{kind: {}, params: {{learning_rate: {}}}}}\n"
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "sklearn.hist_gradient_boosting", "xgboost"])
+@pytest.mark.parametrize(
+    ("rate", "more", "name", "said"),
+    [
+        ("0.9", "", "learning-rate-too-high", "0.9 overshoots"),
+        ("0.001", "", "boosting-stops-too-early", "100 trees"),
+        ("0.1", "data: {volume: {rows: 600}}", "boosting-on-few-rows", "600 rows"),
+        ("0.1", "training: {early_stopping: {patience: 200}}", "patience-beyond-the-end", "100 rounds"),
+        ("0.1", "training: {early_stopping: {patience: 9}}", "early-stopping-without-rounds", None),
+        ("0.1", "retraining: {strategy: incremental}", "family-cannot-learn-on", "partial_fit"),
+        ("0.1", "retraining: {strategy: transfer}", "transfer-from-nothing", "starts from nothing"),
+        ("0.1", "hardware: {training: {cpu: 4, memory: 8 GiB, accelerator: gpu}}", "gpu-for-a-classical-model", "would be idle"),
+        ("0.1", "hardware: {serving: {memory: 128 MB}}", "replica-too-small", "gets 128 MB"),
+        ("0.1", "exports: [{kind: tflite, device: coral}]", "trees-on-an-edge-tpu", "cannot run trees"),
+        ("0.1", "exports: [{kind: onnx, quantize: dynamic}]", "quantized-trees", "rounds the thresholds"),
+        ("0.1", "exports: [{kind: onnx}]\nfeatures: [{kind: scale}]", "scaled-trees-exported", "do not need scaled"),
+    ],
+)
+def test_boosting_is_boosting_whoever_grows_the_trees(
+    kind: str, rate: str, more: str, name: str, said: str | None, tmp_path: Path
+) -> None:
+    told = found(BOOSTED.format(kind, rate) + more, tmp_path, name)
+    assert bool(told) == (said is not None)
+    assert all(said and said in one.finding.message for one in told)
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "told"),
+    [
+        ("{kind: lightgbm, params: {min_child_samples: 30000}}", "leaves-larger-than-the-data", True),
+        ("{kind: lightgbm, params: {n_estimators: 2000, num_leaves: 255}}", "size-budget-too-small", True),
+        (
+            "{kind: lightgbm, params: {n_estimators: 2000, num_leaves: 255, early_stopping_rounds: 9}}",
+            "size-budget-too-small",
+            False,
+        ),
+        ("{kind: lightgbm, params: {n_estimators: 20, num_leaves: 255}}", "size-budget-too-small", False),
+        ("{kind: xgboost, params: {n_estimators: 2000, max_depth: 8}}", "size-budget-too-small", False),
+    ],
+)
+def test_how_large_leaves_and_boosted_trees_are(model: str, name: str, told: bool, tmp_path: Path) -> None:
+    export = "exports: [{kind: onnx, device: raspberry_pi_4, max_size: 1 MB, max_drop: 1 %}]\n"
+    assert bool(found(f"{export}model: {model}", tmp_path, name)) == told
