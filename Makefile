@@ -27,7 +27,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 
 # One environment for each backend, from its own lock and with mlspec's wheel: what a user of a compiled project has.
-envs: $(VENV)/.dev .venvs/kfp/.done .venvs/prefect/.done .venvs/zenml/.done .venvs/zenml-server/.done .venvs/airflow/.done build/wheelhouse/.done
+envs: $(VENV)/.dev .venvs/kfp/.done .venvs/prefect/.done .venvs/zenml/.done .venvs/zenml-server/.done .venvs/airflow/.done .venvs/device/.done build/wheelhouse/.done
 
 # What pre-commit needs to install the hooks without a package index.
 build/wheelhouse/.done: $(VENV)/.dev requirements/core.txt
@@ -35,9 +35,18 @@ build/wheelhouse/.done: $(VENV)/.dev requirements/core.txt
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --dest build/wheelhouse -r requirements/core.txt hatchling editables
 	touch $@
 
-.venvs/%/.done: requirements/%.txt build/wheel/.done
+# What a device has, and no mlspec.
+.venvs/device/.done: $(VENV)/.dev requirements/device.txt
+	$(UV) venv --quiet --clear --python $(BIN)/python .venvs/device
+	$(INSTALL) --python .venvs/device/bin/python -r requirements/device.txt
+	touch $@
+
+# Those of the backends have what exports need, too: the lock of a project that has some.
+.venvs/%/.done: requirements/%.txt requirements/edge.txt requirements/torch.txt build/wheel/.done
+	mkdir -p build/locks
+	$(BIN)/python -c 'import sys; from mlspec.bundle import lock; print(lock(*sys.argv[1:]), end="")' $* $(if $(findstring server,$*),,edge torch) > build/locks/$*.txt
 	$(UV) venv --quiet --clear --python $(BIN)/python .venvs/$*
-	$(INSTALL) --python .venvs/$*/bin/python -r requirements/$*.txt
+	$(INSTALL) --python .venvs/$*/bin/python -r build/locks/$*.txt
 	$(INSTALL) --python .venvs/$*/bin/python --no-deps --reinstall build/wheel/mlspec-*.whl
 	touch $@
 
@@ -62,7 +71,10 @@ $(VENV)/.dev: $(UV) requirements/dev.txt pyproject.toml
 	$(INSTALL) --python $(BIN)/python --no-deps --editable . --editable plugins/airflow
 	touch $@ $(VENV)/.local
 
-COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" $(LINKS) pyproject.toml
+# what PyTorch's wheel for CUDA brings, in no lock: without that wheel nothing needs it, with it the installer adds it
+CUDA := cuda-bindings cuda-pathfinder cuda-toolkit triton $(addprefix nvidia-,cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 \
+  cufft cufile curand cusolver cusparse cusparselt-cu13 nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
+COMPILE = $(UV) pip compile $(addprefix --no-emit-package ,$(CUDA)) --quiet --universal --python-version 3.11 --no-annotate --custom-compile-command "make lock" $(LINKS) pyproject.toml
 # an emitted project has the libraries of all families, so that another model is no other image
 FAMILIES = --extra xgboost --extra lightgbm
 lock: $(UV) ## resolve every lock anew; the others follow dev.txt, so that all environments hold the same versions
@@ -73,10 +85,14 @@ lock: $(UV) ## resolve every lock anew; the others follow dev.txt, so that all e
 	$(COMPILE) --extra prefect $(FAMILIES) -c requirements/dev.txt -o requirements/prefect.txt --upgrade
 	$(COMPILE) --extra prefect-dask $(FAMILIES) -c requirements/dev.txt -o requirements/prefect-dask.txt --upgrade
 	$(COMPILE) --extra prefect-ray $(FAMILIES) -c requirements/dev.txt -o requirements/prefect-ray.txt --upgrade
+	$(COMPILE) --extra edge -c requirements/dev.txt -o requirements/edge.txt --upgrade
+	$(COMPILE) --extra torch -c requirements/dev.txt -o requirements/torch.txt --upgrade
+	$(subst pyproject.toml,,$(COMPILE)) --group device -c requirements/dev.txt -o requirements/device.txt --upgrade
 	$(COMPILE) --extra zenml $(FAMILIES) -c requirements/dev.txt -o requirements/zenml.txt --upgrade
 	$(COMPILE) --extra local --group zenml-server -c requirements/zenml.txt -o requirements/zenml-server.txt --upgrade
 	$(COMPILE) plugins/airflow/requirements.in --extra local $(FAMILIES) -c requirements/local.txt -o requirements/airflow.txt --upgrade
 	$(COMPILE) --extra local --extra lsp --group bench -c requirements/dev.txt -o requirements/bench.txt --upgrade
+	sed -i '/^torch==.*+cpu/d; s/^torch==\([0-9.]*\) ;.*/torch==\1/' requirements/*.txt # either wheel will do
 
 matrix: envs ## run the conformance matrix and write its results into docs/backends.md
 	$(BIN)/pytest -q -n $(JOBS) tests/conformance/test_matrix.py --mlspec-results docs/data/matrix.json

@@ -51,6 +51,7 @@ REALISES = {
     "approval": "a task that waits for an answer in `approvals_root`, never cached and never tried again",
     "exit": "`dsl.ExitHandler` around all steps, with `PipelineTaskFinalStatus`",
     "granularity": "fused steps are a component like any other",
+    "checkpoints": "files in the folder that `MLSPEC_CHECKPOINTS` names: a volume that the next try of the step finds again",
     "logging": "what a task prints is its pod's log, shown with the task; a failure names the lines of the spec (`MLSPEC_TRACE`)",
     "user_code": "`src/`, copied into the image and put on `PYTHONPATH`; steps of your own are components like the others",
     "local_run": "`run.py`: `pipeline.yaml` on `kfp.local`, one process a task, with its cache. Branches run one after the "
@@ -62,6 +63,7 @@ REALISES = {
 """How each notion of a pipeline is realised (`mlspec.backend.NOTIONS`)."""
 
 LACKS = {
+    "checkpoints": "such a folder by itself: without the variable training starts afresh after a break",
     "verified": "no cluster was there: the image, its cache, secrets, volumes, spot machines, the schedule and limits "
     "of cpu and memory were never run, and nothing was run on Vertex AI",
     "caching": "KFP knows an artifact by its address: what follows a step that ran again runs again, even where that made the "
@@ -101,7 +103,7 @@ def emit(pipeline: Pipeline) -> Bundle:
     bundle.add("README.md", render.render("kubeflow/README.md.j2", **context))
     for path in _FIXED:
         bundle.add(path, render.render(f"kubeflow/{path}.j2"))
-    bundle.add("requirements.txt", lock("kfp"))
+    bundle.add("requirements.txt", lock("kfp", *ops.extras(pipeline)))
     bundle.add("src/.keep", "")
     for path, text in sorted(pipeline.code.items()):
         bundle.add(f"src/{path}", text)
@@ -119,6 +121,7 @@ def documents(pipeline: Pipeline, spec: compiled.Document, platform: compiled.Do
 def lacks(pipeline: Pipeline) -> Iterator[Finding]:
     """Yield what Kubeflow Pipelines cannot honour of this pipeline, and what a cluster would refuse of it."""
     yield from _missing(pipeline)
+    yield from ops.unkept(pipeline)
     named = tasks(pipeline)
     source = render.render("kubeflow/pipeline.py.j2", **_context(pipeline, named))
     spec, _ = compiled.documents(pipeline, named, source)

@@ -57,6 +57,7 @@ REALISES = {
     "(prefect-ray), with a cluster of the run's own or at an address, which may be a secret",
     "triggers": "`triggers` in `prefect.yaml`: `prefect deploy` makes the automation, which runs the deployment at the first "
     "event and then not before the cooldown is over; where a person has to agree, the run asks first",
+    "checkpoints": "files in the folder that `MLSPEC_CHECKPOINTS` names: a volume that the next try of the step finds again",
     "logging": "`log_prints`: what a step prints, and its facts, are in the run's log",
     "user_code": "`src/`, put on `sys.path` by the flow's module; steps of your own are tasks like the others",
     "local_run": "`run.py`: a Prefect server of its own on a free local port, one flow run, and the server is stopped; or the "
@@ -69,6 +70,7 @@ REALISES = {
 """How each notion of a pipeline is realised (`mlspec.backend.NOTIONS`)."""
 
 LACKS = {
+    "checkpoints": "such a folder by itself: without the variable training starts afresh after a break",
     "resources": "a task has no machine of its own: the steps of a run share one job, as large as the heaviest step needs. "
     "A process pool gives what the worker's machine has, a docker pool knows no number of cores",
     "accelerators": "as resources; and a docker pool gives none",
@@ -122,6 +124,7 @@ def emit(pipeline: Pipeline) -> Bundle:
 def lacks(pipeline: Pipeline) -> Iterator[Finding]:
     """Prefect gives machines to a whole run, by its work pool, not to a task."""
     yield from machine.lacks(pipeline)
+    yield from ops.unkept(pipeline)
 
 
 def _told(pipeline: Pipeline, names: Names) -> dict[str, Any]:
@@ -238,7 +241,7 @@ def _runner(pipeline: Pipeline, names: Names) -> dict[str, Any]:
 
 def _locks(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     engine = pipeline.distribution.engine if pipeline.distribution else ""
-    yield "requirements.txt", lock(f"prefect-{engine}" if engine in ("dask", "ray") else "prefect")
+    yield "requirements.txt", lock(f"prefect-{engine}" if engine in ("dask", "ray") else "prefect", *ops.extras(pipeline))
 
 
 def _by_block(pipeline: Pipeline, names: Names) -> dict[str, dict[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mlspec import render, trace
+from mlspec import ops, render, trace
 from mlspec.bundle import Bundle, lock
 from mlspec.diagnostic import Finding, Problem, Route, Severity, dotted
 from mlspec.ir import Parameter, Pipeline, Step
@@ -53,6 +53,7 @@ REALISES = {
     "exit": "after success a last step; after a failure the pipeline's `on_failure` hook. The run's metadata says how it went, "
     "as ZenML swallows what a hook raises",
     "granularity": "what is one step of the pipeline is one step of ZenML",
+    "checkpoints": "files in the folder that `MLSPEC_CHECKPOINTS` names: a volume that the next try of the step finds again",
     "logging": "ZenML's step logs; a failure names the lines of the spec and what to change",
     "user_code": "`src/`, put on `PYTHONPATH`; steps of your own are steps like the others",
     "local_run": "`run.py`: ZenML's default local stack, with its configuration, SQLite database and artifacts in the workspace; "
@@ -64,6 +65,7 @@ REALISES = {
 """How each notion of a pipeline is realised (`mlspec.backend.NOTIONS`)."""
 
 LACKS = {
+    "checkpoints": "such a folder by itself: without the variable training starts afresh after a break",
     "branches": "the local orchestrator runs one step after the other",
     "accelerators": "the kind: ZenML counts accelerators, a node label or machine type of your orchestrator chooses the kind",
     "placement": "orchestrators other than Kubernetes; taints of spot machines that are not GKE's or AKS's",
@@ -97,7 +99,7 @@ def emit(pipeline: Pipeline) -> Bundle:
     bundle.add("README.md", render.render("zenml/README.md.j2", **shared))
     bundle.add("Dockerfile", render.render("zenml/Dockerfile.j2"))
     bundle.add(".dockerignore", "**/__pycache__\n.git\nregistry\nworkspace\n")
-    bundle.add("requirements.txt", lock("zenml"))
+    bundle.add("requirements.txt", lock("zenml", *ops.extras(pipeline)))
     bundle.add("wheels/README.md", "mlspec's own wheel lies here: `mlspec wheel -o wheels`\n")
     bundle.add("production.yaml", render.yaml(machine.configuration(pipeline)))
     bundle.add("trace.json", render.json(trace.document(pipeline, NAME, _more(pipeline, names))))
@@ -113,6 +115,7 @@ def emit(pipeline: Pipeline) -> Bundle:
 
 def lacks(pipeline: Pipeline) -> Iterator[Finding]:
     """Yield what of this pipeline ZenML cannot honour, or not on each stack."""
+    yield from ops.unkept(pipeline)
     if pipeline.schedule and pipeline.schedule.timezone not in ("UTC", "Etc/UTC"):
         yield Finding(
             "schedule-without-time-zone",

@@ -46,6 +46,7 @@ NOTIONS = {
     "granularity": "several steps as one",
     "distribution": "a Dask or Ray cluster",
     "triggers": "runs that an event starts",
+    "checkpoints": "states of a training",
     "logging": "logs",
     "user_code": "your own code",
     "local_run": "a run on this machine",

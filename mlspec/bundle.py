@@ -209,13 +209,33 @@ class Bundle:
         return None
 
 
-def lock(name: str) -> str:
-    """Return the text of ``requirements/<name>.txt``, from the checkout or the wheel; raise KeyError where there is none."""
+def lock(name: str, *parts: str) -> str:
+    """Return the text of ``requirements/<name>.txt``, from the checkout or the wheel; raise KeyError where there is none.
+
+    `parts` are locks whose distributions are added to it. All locks are resolved as one set (docs/adr/0005), and where two of
+    them hold a distribution in different versions, that of `name` stands.
+    """
+    text = _lock(name)
+    if not parts:
+        return text
+    lines = text.splitlines()
+    known = {_distribution(line) for line in lines}
+    added = [line for part in parts for line in _lock(part).splitlines() if _distribution(line) not in {*known, ""}]
+    head = [line for line in lines if not _distribution(line)]
+    return "".join(f"{line}\n" for line in (*head, *sorted({*added, *(line for line in lines if _distribution(line))})))
+
+
+def _lock(name: str) -> str:
     for place in mlspec.__path__:
         file = Path(place) / "requirements" / f"{name}.txt"
         if file.is_file():
             return file.read_text(encoding="utf-8")
     raise KeyError(name)
+
+
+def _distribution(line: str) -> str:
+    """The name in a line of a lock, or nothing where the line is a comment."""
+    return "" if line.startswith(("#", " ", "-")) else line.partition("==")[0].strip()
 
 
 def _unsafe(path: str) -> str | None:

@@ -27,6 +27,7 @@ SHOWN = (
     ("decision", "decision.json"),
     ("summary", "summary.html"),
     ("report", "report.html"),
+    ("exports", "edge.html"),
     ("model", "package"),
 )
 """What a run shows at its end: the word for it, and the file."""
@@ -127,7 +128,7 @@ def _open(spec: Path, env: str | None, sets: tuple[str, ...]) -> Opened:
 class _Commands(click.Group):
     """Commands, some of them with a module of their own, which is imported when the command is asked for."""
 
-    lazy = ("approve", "compile", "devices", "diff", "fmt", "graph", "lint", "lsp", "plan", "rules")
+    lazy = ("approve", "bench", "compile", "devices", "diff", "fmt", "graph", "lint", "lsp", "plan", "rules")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *self.lazy})

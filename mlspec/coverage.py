@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -65,6 +65,7 @@ NOTIONS = {
     "hardware.training.accelerators": "accelerators",
     "hardware.training.spot": "placement",
     "hardware.training.node": "placement",
+    "training.checkpoint": "checkpoints",
     "retraining.on": "triggers",
     "retraining.cooldown": "triggers",
     "retraining.approve": "approval",
@@ -122,11 +123,13 @@ class Leaf:
     value: Any
     today: str = ""  # of a `Later` mark or a kind that is not realised: what happens meanwhile
     partly: str = ""  # of a `Later` mark that means other values of the field
+    family: str = ""  # the kind of the model, by which some marks count and some do not
 
 
 def leaves(project: Project) -> Iterator[Leaf]:
     """Yield every value of a resolved spec, with what the models say of it. Layers are merged and left out."""
-    for leaf in _model(project, Leaf((), None)):
+    kind = project.model.kind if project.model else ""
+    for leaf in _model(project, Leaf((), None, family=kind)):
         if leaf.route[0] not in ("extends", "environments") and (len(leaf.route) > 1 or leaf.value is not None):
             yield leaf
 
@@ -222,6 +225,8 @@ class _Told:
             return "a step of your own asks before `register`"
         if dotted(route) == "retraining.cooldown" and not self.pipeline.triggers:
             return "it counts with `retraining.on`"
+        if route[:2] == ("hardware", "edge") and not any(one.realised for one in project.exports):
+            return "it counts with `exports`"
         if route[-1] == "accelerators" and _above(project, route, "accelerator") is None:
             return "it counts with `accelerator`"
         return ""
@@ -292,22 +297,24 @@ def _above(value: Any, route: Route, beside: str) -> Any:
 
 def _model(value: BaseModel, above: Leaf) -> Iterator[Leaf]:
     if isinstance(value, Kind) and not value.realised:
-        above = Leaf(above.route, None, value.today)
+        above = replace(above, today=value.today)
     for name, field in type(value).model_fields.items():
         inner, route = getattr(value, name), (*above.route, key(name, field))
-        yield from _value(inner, _marked(field, inner, Leaf(route, None, above.today, above.partly)))
+        yield from _value(inner, _marked(field, inner, replace(above, route=route)))
 
 
 def _marked(field: FieldInfo, value: Any, leaf: Leaf) -> Leaf:
     later = next((one for one in field.metadata if isinstance(one, Later)), None)
     if leaf.today:
         return leaf
+    if later is not None and later.works_for(leaf.family):
+        return leaf
     if later is not None and (not later.only or value in later.only):
-        return Leaf(leaf.route, None, later.today)
+        return replace(leaf, today=later.today)
     if later is not None:
-        return Leaf(leaf.route, None, partly=later.today)
+        return replace(leaf, partly=later.today)
     if not value and value is not False and _unrealised(field):
-        return Leaf(leaf.route, None, Kind.today)
+        return replace(leaf, today=Kind.today)
     return leaf
 
 
@@ -323,9 +330,9 @@ def _value(value: Any, leaf: Leaf) -> Iterator[Leaf]:
         yield from _model(value, leaf)
     elif isinstance(value, Mapping) and value:
         for name in sorted(value, key=str):
-            yield from _value(value[name], Leaf((*leaf.route, str(name)), None, leaf.today, leaf.partly))
+            yield from _value(value[name], replace(leaf, route=(*leaf.route, str(name))))
     elif isinstance(value, list | tuple) and value:
         for index, inner in enumerate(value):
-            yield from _value(inner, Leaf((*leaf.route, index), None, leaf.today, leaf.partly))
+            yield from _value(inner, replace(leaf, route=(*leaf.route, index)))
     else:
-        yield Leaf(leaf.route, value, leaf.today, leaf.partly)
+        yield replace(leaf, value=value)

@@ -16,7 +16,7 @@ WHERE = "src"
 ROOTS = ("mlspec.runtime", "mlspec.trace")
 """What generated code calls."""
 
-DATA = ("templates/report",)
+DATA = ("templates/report", "devices")
 """What the runtime reads beside its code."""
 
 COPIED = re.compile(r"(?m)^COPY wheels/? .*\n")

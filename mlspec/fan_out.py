@@ -139,3 +139,17 @@ def rounds(method: str, count: int, together: int) -> list[int]:
 def suggestions(found: Sequence[int]) -> list[str]:
     """Return the names of the steps that draw trials, one a round."""
     return ["suggest"] if len(found) == 1 else numbered("suggest", len(found))
+
+
+def exports(asked: Iterable[Any]) -> Iterator[tuple[int, str]]:
+    """Yield (place in the list, name) of the exports that are realised: `tflite_int8`, and `tflite_int8_2` for another."""
+    taken: set[str] = set()
+    for index, one in enumerate(asked):
+        if one.realised:
+            plain = one.kind if one.quantize == "none" else f"{one.kind}_{one.quantize}"
+            name, count = plain, 1
+            while name in taken:
+                count += 1
+                name = f"{plain}_{count}"
+            taken.add(name)
+            yield index, name

@@ -27,11 +27,16 @@ def fault(code: str, message: str, help_text: str = "", meant: Any = None) -> Py
 class Later:
     """Mark a field that may be written and that nothing realises yet. `today` says what happens with it meanwhile.
 
-    With `only`, just those values of the field are meant (a tuple of values), the others work.
+    With `only`, just those values of the field are meant (a tuple of values), the others work. With `but`, it works where the
+    model's kind begins with one of these.
     """
 
     today: str = "it is checked and kept in the packaged spec; no step uses it"
     only: tuple[Any, ...] = ()
+    but: tuple[str, ...] = ()
+
+    def works_for(self, kind: str) -> bool:
+        return kind.startswith(self.but) if self.but else False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ SHOWN = {
     "choose.chosen": "tuning.json",
     "summary.summary": "summary.json",
     "summary.page": "summary.html",
+    "ship.page": "edge.html",
+    "ship.decision": "edge.json",
 }
 """Which outputs a run folder shows, under which name."""
 

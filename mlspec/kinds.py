@@ -11,6 +11,9 @@ from typing import Annotated, Any, ClassVar, cast
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic_core import PydanticCustomError, core_schema
 
+LIBRARIES = ("keras", "sklearn", "torch")
+"""Libraries that several kinds come from: a kind is called `library.name`, and its file `library_name.py`."""
+
 
 class Section(BaseModel):
     """A frozen part of a spec that refuses keys it does not know, but for the user's own, which start with ``x-``."""
@@ -39,17 +42,24 @@ class Kind(Section):
 
 @cache
 def names(package: str) -> tuple[str, ...]:
-    """Return the kinds of a union, sorted: ours by file (``sklearn.ridge`` is in ``sklearn_ridge.py``), then entry points."""
+    """Return the kinds of a union, sorted: ours by file, then entry points."""
     from importlib.metadata import entry_points
 
     files = {file.stem for place in import_module(package).__path__ for file in Path(place).glob("*.py")}
-    ours = sorted(name.replace("sklearn_", "sklearn.", 1) for name in files if not name.startswith("_"))
+    ours = sorted(_kind(name) for name in files if not name.startswith("_"))
     return tuple(ours) + tuple(sorted(point.name for point in entry_points(group=package)))
+
+
+def _kind(file: str) -> str:
+    """Return the kind whose file has this name: ``sklearn.ridge`` is in ``sklearn_ridge.py``."""
+    library, _, name = file.partition("_")
+    return f"{library}.{name}" if name and library in LIBRARIES else file
 
 
 def load(package: str, kind: str) -> type[Kind]:
     """Import the member of a union called ``kind``; raise KeyError where there is none."""
-    module = kind.replace("sklearn.", "sklearn_", 1)
+    library, dot, name = kind.partition(".")
+    module = f"{library}_{name}" if dot and library in LIBRARIES else kind
     if module.isidentifier() and not module.startswith("_"):
         try:
             member: type[Kind] = import_module(f"{package}.{module}").MEMBER

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlspec import ops, unroll
+from mlspec import fan_out, ops, unroll
 from mlspec.diagnostic import Finding, Problem, Route
 from mlspec.fan_out import MARK, Item, items_of
 from mlspec.ir import (
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 DATA_ROOT = Parameter("data_root", ".", "Directory that the paths of the data sources are relative to.")
 REGISTRY_ROOT = Parameter("registry_root", "registry", "Directory of the model registry.")
 APPROVALS_ROOT = Parameter("approvals_root", "approvals", "Directory of the answers to what a person must approve.")
+
+NETWORKS = "torch."
+"""How kinds begin that are trained in rounds of ours."""
 
 CADENCES = {"hourly": "0 * * * *", "daily": "0 3 * * *", "weekly": "0 3 * * 1", "monthly": "0 3 1 * *"}
 """What the words for a schedule mean: three in the morning, when data of the day before is in and few are at work."""
@@ -168,6 +171,24 @@ class _Shared:
         self.about = _about(project)
         self.spec = dict(resolved)
         self.registered = project.registry.name or slug(project.project.name)
+        self.training = _training(project, dump["training"])
+        self.exports = tuple(exports_of(project, dump["exports"]))
+        self.judging = {
+            "task": self.task,
+            "columns": self.columns,
+            "metrics": self.metrics,
+            "slices": [
+                *self.evaluation["slices"],
+                *({"name": one.name, "where": one.where} for one in project.requirements.coverage),
+            ],
+            "fairness": self.evaluation["fairness"],
+            "seed": self.seed,
+            "confidence": self.evaluation["confidence"],
+            "threshold": self.evaluation["threshold"],
+            "group_by": self.group_by,
+            "time": self.splits["time"],
+            "custom_metrics": self.custom_metrics,
+        }
         self.item: Item | None = None
         self.chosen = {"chosen": Ref("choose", "chosen")} if project.training.tuning else {}
 
@@ -179,6 +200,13 @@ class _Shared:
         own.spec = {**self.spec, "for_each": {"column": column, "values": [item.text]}}
         own.registered = f"{self.registered[: NAME_LENGTH - 1 - len(item.slug)].rstrip('-._')}-{item.dashed}"
         return own
+
+
+def _training(project: Project, dump: Mapping[str, Any]) -> dict[str, Any]:
+    """What the training of a network is told besides its parameters; other families have no use for it."""
+    if project.model is None or not project.model.kind.startswith(NETWORKS):
+        return {}
+    return {"training": {name: dump[name] for name in ("early_stopping", "checkpoint", "mixed_precision")}}
 
 
 def _columns(declared: Mapping[str, Any], target: str, project: Project) -> dict[str, Any]:
@@ -328,6 +356,7 @@ def _search_steps(project: Project, shared: _Shared) -> Iterator[Step]:
         "columns": shared.columns,
         "task": shared.task,
         "seed": shared.seed,
+        **shared.training,
     }
     if project.training.cross_validation:
         common |= _dealt(project, shared)
@@ -364,7 +393,7 @@ def _training_steps(project: Project, shared: _Shared) -> Iterator[Step]:
         stage=Stage.MODELING,
         routes=(("model",), ("training",)),
         inputs={**features, **shared.chosen},
-        params={"model": shared.model, **common},
+        params={"model": shared.model, **common, **shared.training},
         resources=resources,
     )
     if shared.baseline["kind"] != "sklearn.dummy":  # a dummy looks at no feature; any other baseline needs features that suit it
@@ -400,6 +429,7 @@ def _training_steps(project: Project, shared: _Shared) -> Iterator[Step]:
                 "metrics": shared.metrics or [shared.headline],
                 "threshold": shared.evaluation["threshold"],
                 "custom_metrics": shared.custom_metrics,
+                **shared.training,
                 **_dealt(project, shared),
                 **common,
             },
@@ -411,20 +441,7 @@ def _training_steps(project: Project, shared: _Shared) -> Iterator[Step]:
 def _evidence_steps(project: Project, shared: _Shared) -> Iterator[Step]:
     evaluation = shared.evaluation
     scored = {"train": Ref("split", "train"), "dev": Ref("split", "dev"), "test": Ref("split", "test")}
-    coverage = [{"name": one.name, "where": one.where} for one in project.requirements.coverage]
-    params = {
-        "task": shared.task,
-        "columns": shared.columns,
-        "metrics": shared.metrics,
-        "slices": [*evaluation["slices"], *coverage],
-        "fairness": evaluation["fairness"],
-        "seed": shared.seed,
-        "confidence": evaluation["confidence"],
-        "threshold": evaluation["threshold"],
-        "group_by": shared.group_by,
-        "time": shared.splits["time"],
-        "custom_metrics": shared.custom_metrics,
-    }
+    params = dict(shared.judging)
     yield Step(
         id="evaluate",
         op=ops.EVALUATE,
@@ -504,6 +521,8 @@ def _release_steps(project: Project, shared: _Shared) -> Iterator[Step]:
         inputs={"decision": Ref("decide", "decision")},
         params={"subject": "model"},
     )
+    yield from _export_steps(project, shared)
+    shipped = {"edge": Ref("ship", "bundle"), "gate_exports": Ref("gate_exports", "report")} if shared.exports else {}
     yield Step(
         id="package",
         op=ops.PACKAGE_OP,
@@ -516,6 +535,7 @@ def _release_steps(project: Project, shared: _Shared) -> Iterator[Step]:
             "decision": Ref("decide", "decision"),
             "gate": Ref("gate", "report"),
             **shared.chosen,
+            **shipped,
         },
         params={
             "about": shared.about,
@@ -548,6 +568,85 @@ def _release_steps(project: Project, shared: _Shared) -> Iterator[Step]:
         params={"name": shared.registered, "registry_root": "registry"},
         bindings={"registry_root": REGISTRY_ROOT.name},
     )
+
+
+def _export_steps(project: Project, shared: _Shared) -> Iterator[Step]:
+    """Only what has passed its gates is exported; each export is proven by itself, and all are gated together."""
+    if not shared.exports:
+        return
+    judged = {name: shared.judging[name] for name in JUDGED_BY}
+    for name, route, export in shared.exports:
+        yield Step(
+            id=f"export_{name}",
+            op=ops.EXPORT,
+            stage=Stage.DEPLOYMENT,
+            routes=(route,),
+            inputs={
+                "model": Ref("train", "model"),
+                "train": Ref("split", "train"),
+                "test": Ref("split", "test"),
+                "metrics": Ref("evaluate", "metrics"),
+                "gate": Ref("gate", "report"),
+            },
+            params={
+                "name": name,
+                **export,
+                "route": list(route),
+                "about": {key: shared.about[key] for key in ("name", "version") if key in shared.about},
+                "primary": shared.headline,
+                "transforms": shared.transforms,
+                "model": shared.model,
+                **judged,
+            },
+            family="export",
+            label=name,
+        )
+    ports = {"": ("bundle", Artifact.PACKAGE), "_proof": ("proof", Artifact.REPORT), "_timing": ("timing", Artifact.REPORT)}
+    inputs = {
+        f"{name}{ending}": Ref(f"export_{name}", port) for name, _, _ in shared.exports for ending, (port, _) in ports.items()
+    }
+    takes = (Port(f"{name}{ending}", kind) for name, _, _ in shared.exports for ending, (_, kind) in ports.items())
+    yield Step(
+        id="ship",
+        op=ops.SHIP,
+        stage=Stage.DEPLOYMENT,
+        routes=(("exports",),),
+        inputs=inputs,
+        takes=tuple(takes),
+        gives=(Port("bundle", Artifact.PACKAGE), Port("decision", Artifact.REPORT), Port("page", Artifact.HTML)),
+        params={
+            "exports": [{"name": name, "route": list(route), **export} for name, route, export in shared.exports],
+            "about": shared.about,
+            "registered": shared.registered,
+        },
+    )
+    yield Step(
+        id="gate_exports",
+        op=ops.GATE,
+        stage=Stage.DEPLOYMENT,
+        routes=(("exports",),),
+        inputs={"decision": Ref("ship", "decision")},
+        params={"subject": "model"},
+    )
+
+
+def exports_of(project: Project, dumps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Route, dict[str, Any]]]:
+    """Name the exports that are realised, such as `tflite_int8`; one without a device is for that of `hardware.edge`.
+
+    `limits` are the export's limits as plain numbers: bytes, seconds, a share.
+    """
+    edge, wanted = project.hardware.edge, list[Any](project.exports)
+    for index, name in fan_out.exports(wanted):
+        one, dump = wanted[index], dumps[index]
+        limits = {
+            "max_size": None if one.max_size is None else int(one.max_size.bytes),
+            "max_latency_p95": None if one.max_latency_p95 is None else one.max_latency_p95.seconds,
+            "max_drop": None if one.max_drop is None else float(one.max_drop),
+            "memory": int(edge.memory.bytes) if edge and edge.memory and one.device in (None, edge.device) else None,
+        }
+        device = one.device or (edge.device if edge else None)
+        kept = {key: value for key, value in dump.items() if key not in limits}
+        yield name, ("exports", index), {"export": {**kept, "device": device}, "limits": limits}
 
 
 def approved(project: Project, item: Item | None = None) -> bool:
@@ -708,6 +807,9 @@ def entrypoints(value: Any) -> Iterator[str]:
         for inner in value:
             yield from entrypoints(inner)
 
+
+JUDGED_BY = ("task", "columns", "metrics", "slices", "seed", "confidence", "threshold", "group_by", "custom_metrics")
+"""What an export is judged by, of what the model is."""
 
 NAME_LENGTH = 63
 """Names that files, registries and orchestrators take have at most so many signs."""

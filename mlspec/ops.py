@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from mlspec.ir import Artifact, Op, Port
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlspec.diagnostic import Finding, Severity
+from mlspec.ir import Artifact, Op, Pipeline, Port
 
 TABLE, REPORT, METRICS = Artifact.TABLE, Artifact.REPORT, Artifact.METRICS
 TRANSFORMER, MODEL, HTML, PACKAGE = Artifact.TRANSFORMER, Artifact.MODEL, Artifact.HTML, Artifact.PACKAGE
@@ -107,6 +111,19 @@ REPORT_OP = Op(
     ),
     (Port("page", HTML),),
 )
+EXPORT = Op(
+    "export",
+    "Write the model in a device's format and prove on every test row that it still is the model.",
+    (
+        Port("model", MODEL),
+        Port("train", TABLE),
+        Port("test", TABLE),
+        Port("metrics", METRICS),
+        Port("gate", REPORT),
+    ),
+    (Port("bundle", PACKAGE), Port("proof", REPORT), Port("timing", REPORT)),
+)
+SHIP = Op("ship", "Put the exports together for their devices, and hold them against their limits.", open=True)
 PACKAGE_OP = Op(
     "package",
     "Put model, input schema, environment, spec and evidence into one directory.",
@@ -117,6 +134,8 @@ PACKAGE_OP = Op(
         Port("decision", REPORT),
         Port("gate", REPORT),
         Port("chosen", REPORT, optional=True),
+        Port("edge", PACKAGE, optional=True),
+        Port("gate_exports", REPORT, optional=True),
     ),
     (Port("package", PACKAGE),),
 )
@@ -157,5 +176,35 @@ ALL: dict[str, Op] = {
         FOLD,
         COLLECT,
         SUMMARIZE,
+        EXPORT,
+        SHIP,
     )
 }
+
+
+def extras(pipeline: Pipeline) -> tuple[str, ...]:
+    """Return the locks, besides that of its backend, which the steps of a pipeline need: for exports, for networks."""
+    asked = list(_asked(pipeline))
+    exports = any(name == EXPORT.name for name, _ in asked)
+    networks = any(str((params.get("model") or {}).get("kind", "")).startswith("torch.") for _, params in asked)
+    return (*(("edge",) if exports else ()), *(("torch",) if networks else ()))
+
+
+def unkept(pipeline: Pipeline) -> Iterator[Finding]:
+    """Yield a finding where training is to keep states: an orchestrator has no place for them that outlives a machine."""
+    if any((params.get("training") or {}).get("checkpoint") for _, params in _asked(pipeline)):
+        yield Finding(
+            "checkpoints-without-a-place",
+            "training keeps its states in the folder that `MLSPEC_CHECKPOINTS` names, and starts afresh where there is none",
+            ("training", "checkpoint"),
+            Severity.WARNING,
+            help="set the variable to a volume that the next try of a step finds again",
+        )
+
+
+def _asked(pipeline: Pipeline) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the name and the params of each step, those in groups included."""
+    for step in pipeline.steps:
+        yield step.op.name, step.params
+        if step.op is GROUP:
+            yield from ((one["op"], one["params"]) for one in step.params["steps"])

@@ -181,7 +181,8 @@ def _table(model: type[BaseModel]) -> str:
             meaning.append(f"Guide: {guide.rule}.")
         if later := where.marker(Later):
             only = f" for {', '.join(f'`{value}`' for value in later.only)}" if later.only else ""
-            meaning.append(f"*later*{only}: {later.today}.")
+            but = f" (but for {', '.join(f'`{kind}`…' for kind in later.but)})" if later.but else ""
+            meaning.append(f"*later*{only}{but}: {later.today}.")
         shown = default(field) or "**required**"
         rows.append(f"| `{name}` | {words(where)} | {shown} | {_cell(' '.join(meaning))} |")
     return "\n".join(rows) + "\n" if len(rows) > 2 else "It has no further keys.\n"
@@ -267,7 +268,8 @@ def _explained(where: Place, field: FieldInfo | None) -> Iterator[str]:
                 yield f"  guide: {marker.rule}"
             if isinstance(marker, Later):
                 only = f" (for {', '.join(str(value) for value in marker.only)})" if marker.only else ""
-                yield f"  not realised yet{only}: {marker.today}"
+                but = f" (but for {', '.join(f'{kind}…' for kind in marker.but)})" if marker.but else ""
+                yield f"  not realised yet{only}{but}: {marker.today}"
     found = union(where) or (union(inner) if (inner := element(where)) is not None else None)
     if found is not None:
         for name in found.names():

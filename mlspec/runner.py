@@ -23,6 +23,9 @@ from mlspec.store import Record, Store
 
 LOG = logging.getLogger("mlspec.run")
 
+TRAINING = (ops.TRAIN, ops.TRIAL, ops.CROSS_VALIDATE, ops.FOLD)
+"""What fits models, and may keep states of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -213,6 +216,8 @@ class Run:
             return made
 
         given = params if step.op is not ops.APPROVE else {**params, "wait": self.wait_approvals}
+        if step.op in TRAINING and (params.get("training") or {}).get("checkpoint"):
+            given = {**given, "checkpoints": str(self.store.root.resolve() / "checkpoints")}  # where another try finds them
         facts = self._tried(step, inputs, given, fresh)
         parts = parts or self._parts(step, params)  # a person has answered since
         if parts is None:

@@ -119,7 +119,7 @@ def _whole(one: Any, name: str, family: Family) -> bool:
 
 
 def _takes(family: Family, name: str, value: float) -> bool:
-    if family.kind == "custom":
+    if family.own:
         return True
     try:
         type(family.params).model_validate({name: value})

@@ -15,11 +15,12 @@ import numpy as np
 import polars as pl
 from sklearn import metrics as m
 from sklearn.compose import ColumnTransformer
-from sklearn.datasets import load_breast_cancer
+from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -88,6 +89,14 @@ def breast_cancer(seed: int) -> dict[str, float]:
     return {"roc_auc": m.roc_auc_score(y_test, score), "recall": m.recall_score(y_test, score >= 0.5)}
 
 
+def digits(seed: int) -> dict[str, float]:
+    """A plain fully connected network: what a convolutional one has to reach at least."""
+    rows, digit = load_digits(return_X_y=True)
+    train, test, y_train, y_test = train_test_split(rows / 16, digit, test_size=0.15, stratify=digit, random_state=seed)
+    said = MLPClassifier(max_iter=300, random_state=seed).fit(train, y_train).predict(test)
+    return {"accuracy": m.accuracy_score(y_test, said)}
+
+
 def _regression(actual: Any, said: Any) -> dict[str, float]:
     return {
         "rmse": m.root_mean_squared_error(actual, said),
@@ -102,6 +111,7 @@ SCRIPTS = {
     "wine-by-colour": wine_by_colour,
     "temperatures": temperatures,
     "breast-cancer": breast_cancer,
+    "digits": digits,
 }
 
 

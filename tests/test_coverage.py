@@ -207,6 +207,8 @@ FIXED = {
     "baseline.(sklearn.ridge)params.calibration_folds": ANOTHER,
     "baseline.(sklearn.ridge)params.class_weight": ANOTHER,
     "data.join": ANOTHER,
+    "model.(torch.cnn)params.loss": ANOTHER,
+    "model.(torch.cnn)params.validation_fraction": ANOTHER,
     "data.join.*.left": ANOTHER,
     "data.join.*.right": ANOTHER,
     "data.union": ANOTHER,

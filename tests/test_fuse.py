@@ -115,8 +115,17 @@ def test_a_step_of_an_earlier_stage_that_comes_late_is_of_the_later() -> None:
 def test_a_gate_on_its_own_stops_only_what_waits_for_it() -> None:
     """Three containers and a gate stay alone; of two steps that wait for the same containers only one waits for the gate."""
     box = {"op": ops.CONTAINER, "gives": (Port("number", Artifact.REPORT),)}
-    gate = Step(id="gate", op=ops.GATE, stage=Stage.MODELING, routes=(("gate",),), inputs={"decision": Ref("one", "number")}, params={"subject": "model"})
-    whole = pipeline(own("one", **box), own("two", **box), gate, own("free", "one", "two"), own("bound", "one", "two", after=("gate",)))
+    gate = Step(
+        id="gate",
+        op=ops.GATE,
+        stage=Stage.MODELING,
+        routes=(("gate",),),
+        inputs={"decision": Ref("one", "number")},
+        params={"subject": "model"},
+    )
+    whole = pipeline(
+        own("one", **box), own("two", **box), gate, own("free", "one", "two"), own("bound", "one", "two", after=("gate",))
+    )
     for granularity in ("stage", "single"):
         assert members(fused(whole, granularity)) == {}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlspec import build
+from mlspec import build, ops
 from mlspec.bundle import lock
 from mlspec.ir import Pipeline
 
@@ -34,7 +34,7 @@ def lowered(request: pytest.FixtureRequest) -> tuple[str, Pipeline]:
 
 def emitted(pipeline: Pipeline, backend: str) -> dict[str, str]:
     files = dict(build.bundle_of(pipeline, backend).files)
-    assert files.pop(LOCK) == lock(backend)
+    assert files.pop(LOCK) == lock(backend, *ops.extras(pipeline))
     return files
 
 

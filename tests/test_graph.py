@@ -96,7 +96,7 @@ def test_what_must_wait_can_be_read_from_the_arrows() -> None:
 
 def test_gates_approvals_and_exits_have_shapes_of_their_own() -> None:
     shapes = {node.id: node.shape for node in picture(pipeline_of(EVERYTHING)).nodes}
-    assert {name for name, shape in shapes.items() if shape == "gate"} == {"check_data", "gate", "enough"}
+    assert {name for name, shape in shapes.items() if shape == "gate"} == {"check_data", "gate", "enough", "gate_exports"}
     assert {name for name, shape in shapes.items() if shape == "approval"} == {"sign_off"}
     assert {name for name, shape in shapes.items() if shape == "exit"} == {"notify"}
 

@@ -19,9 +19,12 @@ from tests.faulty import SORTS, TYPED, Fault, generated
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
-SAME = "wine-by-colour"  # its data section is that of wine-quality
+SAME = (
+    "wine-by-colour",
+    "digits",
+)  # its data section is that of wine-quality; its exports are a list that a fault lifts out of line
 FILES = [
-    *sorted(path for path in (ROOT / "specs").glob("*.yaml") if path.stem != SAME),
+    *sorted(path for path in (ROOT / "specs").glob("*.yaml") if path.stem not in SAME),
     ROOT / "tests" / "data" / "spec" / "whole.yaml",
 ]
 MOST = {"key": 280, "word": 140, "kind": 80, "metric": 70, "column": 80, "reference": 60, "type": 110, "dangling": 40}

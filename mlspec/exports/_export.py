@@ -1,26 +1,73 @@
-"""What every export may demand of itself."""
+"""What every export may demand of itself, and what a format does to write one."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from mlspec.diagnostic import Finding, Problem
 from mlspec.kinds import Kind
 from mlspec.quantity import Bytes, Duration, Percent
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mlspec.tensor.program import Program
+
+Quantize = Literal["none", "dynamic", "float16", "int8", "int16x8", "weights", "int8_aware"]
+
+INPUT, OUTPUT = "input", "output"
+"""How the ends of an exported model are called."""
+
+METADATA = "mlspec"
+"""The entry of a model file's own metadata that holds what `metadata.json` says."""
 
 
 class Export(Kind):
     """A model in another format, with the limits that gate it."""
 
-    realised = False
-    today = "no file in this format is written"
+    realised: ClassVar[bool] = False
+    today: ClassVar[str] = "no file in this format is written"
+
+    quantizes: ClassVar[tuple[str, ...]] = ()
+    """The ways of `quantize` besides none that this format has."""
+
+    runtime: ClassVar[str] = ""
+    """The distribution that runs the format, and is asked of the device."""
 
     device: str | None = Field(None, description="The device it is meant for, such as `raspberry_pi_4`.", min_length=1)
-    quantize: Literal["none", "dynamic", "float16", "int8", "int8_aware"] = Field(
-        "none", description="How numbers are shortened; `int8` uses training rows to find ranges, `int8_aware` trains with them."
+    quantize: Quantize = Field(
+        "none",
+        description="How numbers are shortened: `int8` and `int16x8` use training rows to find ranges, `weights` and `dynamic` "
+        "store weights in 8 bits only, `int8_aware` trains with them.",
     )
-    calibration_rows: int = Field(500, description="Training rows that find the ranges of `int8`.", gt=0)
+    calibration_rows: int = Field(500, description="Training rows that find the ranges of `int8` and `int16x8`.", gt=0)
     max_size: Bytes | None = Field(None, description="The largest file that passes.")
     max_latency_p95: Duration | None = Field(None, description="The longest time that 95 % of single predictions may take.")
     max_drop: Percent | None = Field(None, description="How much of the primary metric may be lost against the source model.")
+
+    def write(self, program: Program, place: Path, about: str, calibration: np.ndarray[Any, Any]) -> None:
+        """Write the files of the model into a directory. `about` is the JSON text that travels as its metadata.
+
+        `calibration` holds training rows as the program takes them. Raises Problem where the format, or its way to shorten
+        numbers, does not suit the program.
+        """
+        raise NotImplementedError
+
+    def shortened(self, place: Path) -> Mapping[str, int]:
+        """Count the stored numbers of the written model by type, such as {"float32": 120, "int8": 4000}."""
+        raise NotImplementedError
+
+    def operators(self, place: Path) -> list[str]:
+        """Return the operators that the written model needs of its runtime, sorted."""
+        raise NotImplementedError
+
+
+def nothing_to_quantize(quantize: str) -> Problem:
+    """Return the problem that a model has no layer, whose numbers alone are shortened."""
+    message = f"`quantize: {quantize}` finds nothing to shorten: the model has no dense layers and no convolutions"
+    help_text = "`quantize: none`; the thresholds and leaves of trees decide which way a row goes, and stay as they are"
+    return Problem(Finding("cannot-quantize", message, ("quantize",), help=help_text))

@@ -2,15 +2,117 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from mlspec.exports._export import Export
+from mlspec.exports._export import INPUT, METADATA, OUTPUT, Export, nothing_to_quantize
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mlspec.tensor.program import Program
+
+FILE = "model.xml"
 
 
 class Openvino(Export):
     """An OpenVINO model, for Intel processors."""
 
+    realised: ClassVar[bool] = True
+    quantizes: ClassVar = ("float16", "int8", "weights")
+    runtime: ClassVar[str] = "openvino"
     kind: Literal["openvino"] = "openvino"
+
+    def write(self, program: Program, place: Path, about: str, calibration: np.ndarray[Any, Any]) -> None:
+        import openvino
+
+        from mlspec.tensor import integers, onnx
+        from mlspec.tensor.trees import walked
+
+        if self.quantize != "none" and not integers.layers(program):
+            raise nothing_to_quantize(self.quantize)
+        model = openvino.Core().read_model(onnx.written(walked(program), "model", {}, INPUT, OUTPUT))
+        _fold(model)
+        with tempfile.TemporaryDirectory() as name:
+            # what is quantized is what is on disk: a model in memory can behave otherwise than the same one read again
+            float_file = Path(name, FILE)
+            openvino.save_model(model, float_file, compress_to_fp16=False)
+            # it shows how far it is, and a command's output may be JSON
+            with redirect_stdout(StringIO()):
+                model = _shortened(openvino.Core().read_model(float_file), self.quantize, calibration)
+            model.set_rt_info(about, [METADATA])
+            _name(model)
+            openvino.save_model(model, place / FILE, compress_to_fp16=self.quantize == "float16")
+
+    def shortened(self, place: Path) -> Mapping[str, int]:
+        import openvino
+
+        found = Counter[str]()
+        for node in openvino.Core().read_model(place / FILE).get_ops():
+            if node.get_type_name() == "Constant":
+                shape = node.output(0).get_shape()
+                count = 1
+                for size in shape:
+                    count *= size
+                found[TYPES.get(node.get_element_type().get_type_name(), node.get_element_type().get_type_name())] += count
+        return dict(found)
+
+    def operators(self, place: Path) -> list[str]:
+        import openvino
+
+        kinds = {node.get_type_name() for node in openvino.Core().read_model(place / FILE).get_ops()}
+        return sorted(kinds - {"Constant", "Parameter", "Result"})
+
+
+def _fold(model: Any) -> None:
+    """Compute what is constant: weights that are still to be reshaped when the model runs could not be stored in 8 bits."""
+    from openvino.passes import ConstantFolding, Manager
+
+    passes = Manager()
+    passes.register_pass(ConstantFolding())
+    passes.run_passes(model)
+
+
+def _name(model: Any) -> None:
+    """Name what the library names by how much it has made before in this process: the same model is the same bytes."""
+    for place, node in enumerate(model.get_ordered_ops()):
+        if node.get_type_name() not in ("Parameter", "Result"):
+            node.set_friendly_name(f"{node.get_type_name()}_{place}")
+
+
+TYPES = {"f32": "float32", "f16": "float16", "i8": "int8", "u8": "uint8", "i32": "int32", "i64": "int64", "boolean": "bool"}
+
+
+LAYERS = ("MatMul", "Convolution", "GroupConvolution")
+
+
+def _shortened(model: Any, quantize: str, calibration: np.ndarray[Any, Any]) -> Any:
+    """Shorten the numbers of the layers; ranges are the least and the largest number seen (the default clips)."""
+    if quantize in ("none", "float16"):
+        return model
+    import nncf
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
+    nncf.set_log_level(logging.ERROR)
+    if quantize == "weights":
+        return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM)
+    rows = nncf.Dataset([calibration[row : row + 1] for row in range(len(calibration))])
+    others = sorted({node.get_type_name() for node in model.get_ops()} - {*LAYERS, "Constant", "Parameter", "Result"})
+    return nncf.quantize(
+        model,
+        rows,
+        subset_size=len(calibration),
+        preset=nncf.QuantizationPreset.MIXED,
+        ignored_scope=nncf.IgnoredScope(types=others, validate=False),
+        advanced_parameters=AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX),
+    )
 
 
 MEMBER = Openvino

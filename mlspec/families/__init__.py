@@ -37,13 +37,15 @@ class Needs:
     """What a family asks of its features: the automatic end of the feature pipeline goes by this.
 
     `missing`: it takes NaN. `scale`: it works best with numbers on one scale. `categories`: "one_hot" columns, or "codes" that it
-    treats as unordered by itself, of at most `max_categories` values.
+    treats as unordered by itself, of at most `max_categories` values. `places`: a feature is told by its place, as a pixel is, so
+    that one which says nothing stays where it is.
     """
 
     missing: bool = False
     scale: bool = False
     categories: Literal["one_hot", "codes"] = "one_hot"
     max_categories: int = 255
+    places: bool = False
 
 
 class Params(Section):
@@ -93,6 +95,9 @@ class Family(Kind):
     tasks: ClassVar[frozenset[str]] = BOTH
     wants: ClassVar[Needs] = Needs()
 
+    own: ClassVar[bool] = False
+    """Whether a function of the user's builds its models: `params` are what that function takes, and it may be anything."""
+
     distributions: ClassVar[tuple[str, ...]] = ()
     """The library of its models where that is not scikit-learn: the distributions that bring it, of which one is installed."""
 
@@ -105,6 +110,12 @@ class Family(Kind):
     def estimator(self, task: str, seed: int) -> Any:
         """Return the unfitted estimator: it fits a float64 matrix, and gives `predict_proba` where the task is classification."""
         raise NotImplementedError
+
+    def instruct(self, estimator: Any, training: Mapping[str, Any], states: Any) -> None:
+        """Tell an unfitted estimator what the spec's `training` asks for, where a family is trained in rounds of ours.
+
+        `states` (a `mlspec.runtime.checkpoints.States`, or None) is where it keeps states to go on from after a break.
+        """
 
     def settle(self, estimator: Any) -> None:
         """Remove from a fitted estimator what the machine left in it, so that its bytes depend on rows and parameters alone."""

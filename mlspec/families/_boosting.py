@@ -66,13 +66,13 @@ class BoostingParams(Params):
                 yield wrong(name, f"`objective: {objective}` needs `{name}`", f"such as `{name}: {needed}`")
 
 
-def library(name: str) -> Any:
+def library(name: str, kind: str = "") -> Any:
     """Import the library of a family; raise Problem, which says how it is installed, where it cannot be."""
     try:
         return import_module(name)
     except (ImportError, OSError) as error:  # what it needs of the system may be missing, too
         gomp = "libgomp" in str(error)
-        message = f"the kind {name} needs the library {name}, which cannot be imported here: {error}"
+        message = f"the kind {kind or name} needs the library {name}, which cannot be imported here: {error}"
         help_text = "apt-get install libgomp1, or what your system calls it" if gomp else f"pip install 'mlspec[{name}]'"
         raise Problem(Finding("missing-library", message, ("model", "kind"), help=help_text)) from None
 

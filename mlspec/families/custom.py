@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
@@ -20,6 +20,7 @@ class CustomParams(Params):
 class Custom(Family):
     """An estimator that your function builds, `build(task, seed, **params)`: fit, predict and, for classes, predict_proba."""
 
+    own: ClassVar[bool] = True
     kind: Literal["custom"] = "custom"
     entrypoint: Annotated[StrictStr, ENTRYPOINT] = Field(description="The function, as package.module:name.")
     params: CustomParams = Field(default_factory=CustomParams.model_construct, description="Keyword arguments of the function.")

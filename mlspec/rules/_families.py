@@ -12,7 +12,17 @@ BOOSTING = frozenset({HISTOGRAMS, "lightgbm", "xgboost"})
 FORESTS = frozenset({"sklearn.random_forest", "sklearn.extra_trees"})
 TREES = BOOSTING | FORESTS
 
-ROUNDS = {HISTOGRAMS: "max_iter", "lightgbm": "n_estimators", "sklearn.mlp": "max_iter", "xgboost": "n_estimators"}
+TORCH = frozenset({"torch.cnn", "torch.mlp", "torch.rnn", "torch.transformer"})
+"""Networks of ours that PyTorch trains; `torch.custom` is the user's."""
+NETWORKS = TORCH | {"sklearn.mlp", "torch.custom"}
+
+ROUNDS = {
+    HISTOGRAMS: "max_iter",
+    "lightgbm": "n_estimators",
+    "sklearn.mlp": "max_iter",
+    "xgboost": "n_estimators",
+    **dict.fromkeys(sorted(TORCH), "epochs"),
+}
 """Families that are fitted in rounds that can be stopped early, and the parameter that counts them."""
 
 LEAST_IN_A_LEAF = {**dict.fromkeys((HISTOGRAMS, *FORESTS), "min_samples_leaf"), "lightgbm": "min_child_samples"}

@@ -9,7 +9,7 @@ from mlspec.quantity import Bytes
 from mlspec.regex import lazy
 from mlspec.rules._case import Case
 from mlspec.rules._columns import seen
-from mlspec.rules._families import BOOSTING, HISTOGRAMS, classical
+from mlspec.rules._families import BOOSTING, HISTOGRAMS, TORCH, classical
 from mlspec.rules._rule import INFO, WARNING, Hit, rule
 
 CHIP = (
@@ -191,7 +191,7 @@ def spot_without_retries(case: Case) -> Iterator[Hit]:
 def spot_without_checkpoint(case: Case) -> Iterator[Hit]:
     """Long training runs on a machine that may be taken away, and keeps no state to go on from.
 
-    Long is a search for hyperparameters, training on several machines, or a model of your own.
+    Long is a search for hyperparameters, training on several machines, a network, or a model of your own.
 
     ## Why this is bad
     Each time the machine goes, training starts afresh; a training longer than the machines last never ends.
@@ -222,7 +222,7 @@ def spot_without_checkpoint(case: Case) -> Iterator[Hit]:
     long = (
         "the search for hyperparameters" if training.tuning
         else "training on several machines" if training.distributed
-        else "training" if model and model.kind == "custom"
+        else "training" if model and (model.own or model.kind in TORCH)
         else None
     )  # fmt: skip
     if long:

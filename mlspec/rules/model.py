@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlspec.diagnostic import Change, Fix, Route
 from mlspec.rules._case import Case
-from mlspec.rules._families import BOOSTING, FORESTS, LEAST_IN_A_LEAF, ROUNDS, TREES
+from mlspec.rules._families import BOOSTING, FORESTS, LEAST_IN_A_LEAF, NETWORKS, ROUNDS, TORCH, TREES
 from mlspec.rules._place import percent
 from mlspec.rules._rule import ERROR, INFO, WARNING, Hit, rule
 
@@ -26,7 +26,7 @@ COMPLEXITY = {
     "sklearn.extra_trees": 2,
     "sklearn.svm": 2,
     **dict.fromkeys(BOOSTING, 3),
-    "sklearn.mlp": 3,
+    **dict.fromkeys(sorted(NETWORKS), 3),
 }
 """The guide's trade-off, simple (1), medium (2) and complex (3): how hard a model is to train, to follow and to keep up."""
 
@@ -82,7 +82,7 @@ def opaque_model_for_explained_decisions(case: Case) -> Iterable[Hit]:
     if model is None or case.project.requirements.interpretability != "required":
         return
     curved = model.kind == "sklearn.svm" and _params(model, "kernel") != "linear"
-    if model.kind == "sklearn.mlp" or curved:
+    if model.kind in NETWORKS or curved:
         yield Hit(
             f"`interpretability` is required, and nobody can follow a decision of {model.kind}",
             KIND,
@@ -250,7 +250,7 @@ def network_on_few_rows(case: Case) -> Iterable[Hit]:
     Why do tree-based models still outperform deep learning on tabular data.
     """
     model, split = case.project.model, case.split_rows
-    if model is not None and model.kind == "sklearn.mlp" and split is not None and split.train < SMALL:
+    if model is not None and model.kind in NETWORKS and not model.own and split is not None and split.train < SMALL:
         yield Hit(
             f"a network learns from {split.train:,} rows",
             KIND,
@@ -486,8 +486,9 @@ def learning_rate_too_high(case: Case) -> Iterable[Hit]:
     if model is None:
         return
     name, most, usual = ("learning_rate", 0.5, 0.1) if model.kind in BOOSTING else ("learning_rate_init", 0.1, 0.001)
+    name = "learning_rate" if model.kind in TORCH else name
     rate = _params(model, name)
-    if model.kind in (*BOOSTING, "sklearn.mlp") and isinstance(rate, int | float) and rate > most:
+    if model.kind in {"sklearn.mlp", *BOOSTING, *TORCH} and isinstance(rate, int | float) and rate > most:
         route: Route = ("model", "params", name)
         yield Hit(
             f"a step of {rate:g} overshoots",

@@ -288,7 +288,7 @@ def value_that_the_family_refuses(case: Case) -> Iterable[Hit]:
     The language: the same checks as for `model.params`.
     """
     tuning, model = _tuning(case), case.project.model
-    if tuning is None or model is None or model.kind == "custom":
+    if tuning is None or model is None or model.own:
         return
     known = type(model.params).model_fields
     for name, one in tuning.space.items():

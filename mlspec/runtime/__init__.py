@@ -46,7 +46,8 @@ def run(
     # Every runner's params go through JSON: the order of keys, and which equal strings are one object, would show in a pickle.
     plain = json.loads(json.dumps(params or {}, sort_keys=True))
     sources = {name: Path(path) for name, path in (inputs or {}).items()}
-    if timeout is not None or environment or op == "container":  # a container must not outlive us, however we end
+    # a container must not outlive us, however we end; a converter that crashes must not take us with it
+    if timeout is not None or environment or op in ("container", "export"):
         from mlspec.runtime import child
 
         return child.run(op, sources, places, plain, timeout, environment or {})

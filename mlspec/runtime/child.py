@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlspec.diagnostic import Finding, Problem
+from mlspec.diagnostic import Finding, Problem, Severity
 
 VARIABLES = "MLSPEC_STEP_VARIABLES"
 """Names the variables that are the step's own, for an op that hands them on (container)."""
@@ -100,7 +100,8 @@ def _killed(op: str, number: int) -> Finding:
 def _problem(told: dict[str, Any]) -> Problem:
     from mlspec.runtime.gate import GateFailed
 
-    faults = [Finding(**{**fault, "route": tuple(fault["route"])}) for fault in told["faults"]]
+    plain = [{**fault, "route": tuple(fault["route"]), "severity": Severity(fault["severity"])} for fault in told["faults"]]
+    faults = [Finding(**fault) for fault in plain]
     return (GateFailed if told["gate"] else Problem)(*faults)
 
 

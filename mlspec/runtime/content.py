@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +14,7 @@ from typing import Any
 import mlspec
 from mlspec import __version__
 
-LIBRARIES = ("joblib", "lightgbm", "numpy", "polars", "scikit-learn", "scipy", "xgboost", "xgboost-cpu")
+LIBRARIES = ("joblib", "lightgbm", "numpy", "polars", "scikit-learn", "scipy", "torch", "xgboost", "xgboost-cpu")
 """Libraries whose version can change what a step of ours makes; a change of version runs the steps again."""
 
 USERS = ("python", "container")
@@ -100,6 +100,21 @@ def tree_digests(folder: Path) -> dict[str, str]:
 
     files = sorted(file for file in folder.rglob("*.py") if file.is_file())
     return {file.relative_to(folder).as_posix(): digest(file) for file in files}
+
+
+def modules_beside(entrypoints: Iterable[str]) -> dict[str, str]:
+    """Return the digests of the user's modules where entrypoints are loaded from: their own file, or all of their package."""
+    from importlib.util import find_spec
+
+    found: dict[str, str] = {}
+    for name in sorted({text.partition(":")[0].partition(".")[0] for text in entrypoints}):
+        spec = find_spec(name)
+        if spec is not None and spec.submodule_search_locations:
+            package = tree_digests(Path(next(iter(spec.submodule_search_locations))))
+            found |= {f"{name}/{path}": one for path, one in package.items()}
+        elif spec is not None and spec.origin:
+            found[name] = hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+    return found
 
 
 @cache

@@ -56,7 +56,7 @@ def fitted(rows: pl.DataFrame, answers: Any, params: Mapping[str, Any]) -> Any:
     featurizer = unfitted(params)
     with fitting.one_blas_thread():
         features = featurizer.fit_transform(rows, answers)
-    return fitting.fit(family, task, int(params["seed"]), featurizer, features, answers)
+    return fitting.fit(family, task, int(params["seed"]), featurizer, features, answers, params)
 
 
 def written(place: Path, strategy: str, found: Sequence[tuple[Mapping[str, int], Mapping[str, float | None]]]) -> dict[str, Any]:

@@ -115,14 +115,14 @@ class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         }
 
     def _informative(self, frame: pl.DataFrame, written: Sequence[Transform], fields: Mapping[str, Field]) -> pl.DataFrame:
-        """Drop columns that say nothing, unless a transform names them; dates and time columns wait for a `dates`."""
+        """Drop columns that say nothing, unless a transform names them or places count; dates, time columns wait for `dates`."""
         named = {name for one in written if isinstance(one.columns, list) for name in one.columns}
         for name in frame.columns:
             if name in named or frame.height < 2:
                 continue
             if frame[name].null_count() == frame.height:
                 self.left_out_[name] = "no value in the training rows"
-            elif frame[name].n_unique() == 1:
+            elif frame[name].n_unique() == 1 and not (self.needs or {}).get("places"):
                 self.left_out_[name] = "one value in the training rows"
         dated = any(one.kind == "dates" and not isinstance(one.columns, list) for one in written)
         unused = [name for name in fields if self._is_time(name) and name not in named and not dated]

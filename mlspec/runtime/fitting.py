@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from mlspec.diagnostic import Finding, Problem
 from mlspec.entrypoint import blame
 from mlspec.families import CLASSIFICATION, Family
+from mlspec.runtime import checkpoints
 from mlspec.runtime.featurizer import Featurizer
 
 Matrix = np.ndarray[Any, Any]
@@ -43,9 +44,19 @@ def one_blas_thread() -> Iterator[None]:
                 _limits.restore_original_limits()
 
 
-def fit(family: Family, task: Mapping[str, Any], seed: int, featurizer: Featurizer, features: Matrix, target: Matrix) -> Pipeline:
+def fit(
+    family: Family,
+    task: Mapping[str, Any],
+    seed: int,
+    featurizer: Featurizer,
+    features: Matrix,
+    target: Matrix,
+    params: Mapping[str, Any] | None = None,
+) -> Pipeline:
     """Fit a family's estimator on features; return the scikit-learn pipeline from raw rows to predictions.
 
+    `params` are those of the step: `training`, what the spec's section of that name says to families that are trained in rounds
+    of ours, and `checkpoints`, a place for states to go on from after a break, which are gone once all is learned.
     Raises Problem where the family and the data do not go together.
     """
     if task["kind"] == CLASSIFICATION and np.unique(target).size < 2:
@@ -54,15 +65,19 @@ def fit(family: Family, task: Mapping[str, Any], seed: int, featurizer: Featuriz
     estimator = family.estimator(task["kind"], seed)
     if family.needs().categories == "codes":
         estimator.set_params(categorical_features=featurizer.codes_ or None)
+    states = checkpoints.opened(family, params or {}, features, target)
+    family.instruct(estimator, (params or {}).get("training") or {}, states)
     with one_blas_thread():
         _fit(family, estimator, features, target)
     family.settle(estimator)
+    if states is not None:
+        states.clear()
     _check_neighbours(estimator, len(features))
     return Pipeline([("features", featurizer), ("model", estimator)])
 
 
 def _fit(family: Family, estimator: Any, features: Matrix, target: Matrix) -> None:
-    if family.kind == "custom":
+    if family.own:
         with blame(getattr(family, "entrypoint", family.kind)):
             estimator.fit(features, target)
         return

@@ -179,7 +179,7 @@ def _limits(about: Json, schema: Json, features: Json, metrics: Json, params: Js
     private = [name for name in schema["order"] if params["columns"].get(name, {}).get("pii")]
     if private:
         yield f"- It takes personal data: {_listed(private)}."
-    if any(step["kind"] == "custom" for step in features["steps"]) or about["model"]["kind"] == "custom":
+    if any(step["kind"] == "custom" for step in features["steps"]) or "entrypoint" in about["model"]:
         yield "- It runs code of its own project (`code/`)."
     yield "- `model.joblib` is a pickle: load it only if you trust where it comes from, with the versions in `requirements.txt`."
 

@@ -107,7 +107,8 @@ def _about(model: Any, params: Mapping[str, Any], metrics: Mapping[str, Any]) ->
 
 def _environment(params: Mapping[str, Any]) -> dict[str, Any]:
     """Versions only: the same on every machine with the same lock. (Which processor it was is no part of the package.)"""
-    packages = {name: version(name) for name in (*LIBRARIES, *_brought(params))}
+    # what comes after a plus names a build (`+cpu`), which an index need not have
+    packages = {name: version(name).partition("+")[0] for name in (*LIBRARIES, *_brought(params))}
     return {
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "packages": {"mlspec": mlspec.__version__, **packages},

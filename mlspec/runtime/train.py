@@ -26,6 +26,6 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     featurizer = pickled.read(inputs["transformer"])
     table = pl.read_parquet(inputs["features"])
     features = table.select(featurizer.feature_names_).to_numpy(order="c")
-    model = fitting.fit(family, task, int(params["seed"]), featurizer, features, target(table, task))
+    model = fitting.fit(family, task, int(params["seed"]), featurizer, features, target(table, task), params)
     pickled.write(outputs["model"], model)
     return {"family": family.kind, "rows": table.height, **fitting.facts(model, task)}

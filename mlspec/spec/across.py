@@ -325,7 +325,7 @@ def named_metrics(project: Project) -> Iterator[Finding]:
 def searched(project: Project) -> Iterator[Finding]:
     """The search looks at parameters that the family has."""
     family, tuning = project.model, project.training.tuning
-    if family is None or tuning is None or family.kind == "custom":
+    if family is None or tuning is None or family.own:
         return
     known = list(type(family.params).model_fields)
     for name in tuning.space:
@@ -523,6 +523,9 @@ def implied() -> Mapping[str, Op]:
         "explain": ops.EXPLAIN,
         "report": ops.REPORT_OP,
         "gate": ops.GATE,
+        "export": ops.EXPORT,
+        "ship": ops.SHIP,
+        "gate_exports": ops.GATE,
         "package": ops.PACKAGE_OP,
         "register": ops.REGISTER,
     }
@@ -544,6 +547,7 @@ def _of_one_model(project: Project) -> Iterator[tuple[str, set[str]]]:
     from mlspec import fan_out
 
     training, tuning = project.training, project.training.tuning
+    exports = [f"export_{name}" for _, name in fan_out.exports(project.exports)]
     left_out = {
         "suggest": tuning is None,
         "trial": tuning is None,
@@ -552,8 +556,10 @@ def _of_one_model(project: Project) -> Iterator[tuple[str, set[str]]]:
         "cross_validate": not training.cross_validation,
         "fold": not training.cross_validation or "folds" not in project.pipeline.fan_out,
         "explain": project.evaluation.explain != "permutation",
+        "ship": not exports,
+        "gate_exports": not exports,
     }
-    many = {"fold": fan_out.numbered("fold", training.cross_validation or 0)}
+    many = {"export": exports, "fold": fan_out.numbered("fold", training.cross_validation or 0)}
     if tuning is not None:
         many["trial"] = fan_out.numbered("trial", tuning.count)
         many["suggest"] = fan_out.suggestions(fan_out.rounds(tuning.method, tuning.count, tuning.together))
@@ -574,7 +580,7 @@ def _of_items(made: Mapping[str, set[str]], values: Iterable[Any] | None) -> dic
     return found | {"summary": {"summary", "page"}}
 
 
-OPEN = {"suggest": {"trials"}, "choose": {"chosen"}}
+OPEN = {"suggest": {"trials"}, "choose": {"chosen"}, "ship": {"bundle", "decision", "page"}}
 """What steps give whose op does not say it."""
 
 

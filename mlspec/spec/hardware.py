@@ -45,4 +45,4 @@ class Hardware(Section):
     serving: Annotated[Machine | None, Later("no deployment is written")] = Field(
         None, description="For each replica of the service."
     )
-    edge: Annotated[Edge | None, Later("no export is written")] = Field(None, description="The device at the edge.")
+    edge: Edge | None = Field(None, description="The device at the edge.")

@@ -270,4 +270,4 @@ def unrealised(project: Project) -> list[Finding]:
     """Return a warning for each field the spec sets, and each kind it chooses, that nothing realises yet."""
     from mlspec.spec.later import unrealised as walk
 
-    return list(walk(project))
+    return list(walk(project, family=project.model.kind if project.model else ""))

@@ -17,6 +17,10 @@ else:
     Checkpoint, Distributed = part("mlspec.spec.tuning:Checkpoint"), part("mlspec.spec.tuning:Distributed")
 
 
+NETWORKS = ("torch.",)
+"""What is trained in rounds of ours: kinds that begin so."""
+
+
 class Training(Section):
     """How the model is fitted."""
 
@@ -25,14 +29,16 @@ class Training(Section):
     )
     seed: Seed = Field(7, description="What chance in training depends on.")
     tuning: Tuning | None = Field(None, description="The search for hyperparameters; each trial is a step of its own.")
-    early_stopping: Annotated[EarlyStopping | None, Later("the model family's own setting counts")] = Field(
+    early_stopping: Annotated[EarlyStopping | None, Later("the model family's own setting counts", but=NETWORKS)] = Field(
         None, description="When to stop early."
     )
     checkpoint: Annotated[
-        Checkpoint | None, Later("training starts afresh after a break"), Guide("Save checkpoints during long training runs")
+        Checkpoint | None,
+        Later("training starts afresh after a break", but=NETWORKS),
+        Guide("Save checkpoints during long training runs"),
     ] = Field(None, description="States that are kept.")
-    mixed_precision: Annotated[Literal["auto", "on", "off"], Later("scikit-learn trains in full precision")] = Field(
-        "auto", description="Whether short numbers are used where they do."
+    mixed_precision: Annotated[Literal["auto", "on", "off"], Later("scikit-learn trains in full precision", but=NETWORKS)] = (
+        Field("auto", description="Whether short numbers are used where they do; `auto` uses them on a GPU that has them.")
     )
     distributed: Annotated[Distributed | None, Later("training stays on one machine")] = Field(
         None, description="Training on several machines."

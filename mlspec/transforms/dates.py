@@ -22,6 +22,9 @@ PERIODS = {"month": 12.0, "day_of_week": 7.0, "day_of_year": 365.2425, "hour": 2
 """Parts that come round again, and after how many of their unit."""
 
 
+DIGITS = 9
+
+
 @dataclass
 class Calendar:
     """Parts of each date. `origins` holds each column's first date in training, which `elapsed` counts days from."""
@@ -44,8 +47,9 @@ class Calendar:
                 continue
             for turn in range(1, self.harmonics + 1):
                 angle = number * (2 * math.pi * turn / PERIODS[part])
-                yield angle.sin().alias(f"{name}.{part}.sin{turn}")
-                yield angle.cos().alias(f"{name}.{part}.cos{turn}")
+                # sine is 0.49999999999999994 a month after the turn and 0.5000000000000001 five after: no tree is to split there
+                yield angle.sin().round(DIGITS).alias(f"{name}.{part}.sin{turn}")
+                yield angle.cos().round(DIGITS).alias(f"{name}.{part}.cos{turn}")
 
     def _number(self, column: pl.Expr, name: str, part: str) -> pl.Expr:
         parts = {

@@ -299,7 +299,7 @@ BOOSTED = "model: {{kind: {}, params: {{learning_rate: {}}}}}\n"
         ("0.1", "hardware: {serving: {memory: 128 MB}}", "replica-too-small", "gets 128 MB"),
         ("0.1", "exports: [{kind: tflite, device: coral}]", "trees-on-an-edge-tpu", "cannot run trees"),
         ("0.1", "exports: [{kind: onnx, quantize: dynamic}]", "quantized-trees", "rounds the thresholds"),
-        ("0.1", "exports: [{kind: onnx}]\nfeatures: [{kind: scale}]", "scaled-trees-exported", "do not need scaled"),
+        ("0.1", "exports: [{kind: onnx}]\nfeatures: [{kind: interact}]", "products-before-exported-trees", "rounds products"),
     ],
 )
 def test_boosting_is_boosting_whoever_grows_the_trees(

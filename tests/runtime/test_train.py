@@ -18,10 +18,13 @@ from mlspec.families import Family
 from mlspec.runtime import fitting, pickled
 from tests.runtime.training_data import CLASSIFY, REGRESS, params, table, trained
 
-FAMILIES = [kind for kind in kinds.names("mlspec.families") if kind != "custom"]
+FAMILIES = [kind for kind in kinds.names("mlspec.families") if kind not in ("custom", "torch.custom")]
 QUICK: dict[str, Any] = {
     "sklearn.mlp": {"solver": "lbfgs", "hidden_layer_sizes": [4], "max_iter": 5000, "alpha": 1.0},
     "sklearn.random_forest": {"n_estimators": 10},
+    # a table is no image and no series: what they are good at is in tests/test_families_torch.py
+    "torch.cnn": {"shape": [1, 1, 13], "pool": "none", "learning_rate": 0.01},
+    "torch.rnn": {"shape": [1, 13], "learning_rate": 0.01},
 }
 
 

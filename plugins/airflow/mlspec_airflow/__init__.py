@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mlspec import render, trace
+from mlspec import ops, render, trace
 from mlspec.bundle import Bundle, lock
 from mlspec.diagnostic import Finding, Problem, Severity
 from mlspec.ir import Artifact, Pipeline, Resources, Stage, Step
@@ -51,6 +51,7 @@ REALISES = {
     "granularity": "a task that runs several steps",
     "distribution": "`max_active_tasks`: how many tasks of a run at the same time",
     "triggers": "`AssetOrTimeSchedule`: an event of an asset called like the trigger (`mlspec.data_drift`) starts a run",
+    "checkpoints": "files in the folder that `MLSPEC_CHECKPOINTS` names: a volume that the next try of the step finds again",
     "logging": "what a step prints and logs is in the task's log",
     "user_code": "`src/`, put on `sys.path` by the DAG's module",
     "local_run": "`run.py`: a private `AIRFLOW_HOME` with SQLite under the workspace, one run by `dag.test()`; or the home "
@@ -62,6 +63,7 @@ REALISES = {
 """How each notion of a pipeline is realised (`mlspec.backend.NOTIONS`)."""
 
 LACKS = {
+    "checkpoints": "such a folder by itself: without the variable training starts afresh after a break",
     "metrics": "plots: Airflow's interface shows none. The report's path is the XCom `page`",
     "timeout": "the time in which a task waits for a worker does not count",
     "caching": "Airflow has no state for a result that was used again: the task is a success",
@@ -112,7 +114,7 @@ def emit(pipeline: Pipeline) -> Bundle:
     bundle.add("README.md", _render("README.md.j2", **shared, **_readme(pipeline, names)))
     bundle.add("Dockerfile", _render("Dockerfile.j2"))
     bundle.add(".dockerignore", "**/__pycache__\n.git\nregistry\nworkspace\n")
-    bundle.add("requirements.txt", lock("airflow"))
+    bundle.add("requirements.txt", lock("airflow", *ops.extras(pipeline)))
     bundle.add("wheels/README.md", "mlspec's own wheel lies here: `mlspec wheel -o wheels`\n")
     bundle.add("trace.json", render.json(trace.document(pipeline, NAME)))
     bundle.add("run.py", _render("run.py.j2", **_runner(pipeline, parameters, names)))
@@ -132,6 +134,7 @@ def emit(pipeline: Pipeline) -> Bundle:
 
 def lacks(pipeline: Pipeline) -> Iterator[Finding]:
     """Yield what of this pipeline Airflow cannot honour, at the spec's route that asked for it."""
+    yield from ops.unkept(pipeline)
     for step in pipeline.steps:
         if step.resources.spot:
             told = f"Airflow cannot ask for a spot machine for {step.id}: which label means one differs by cloud"

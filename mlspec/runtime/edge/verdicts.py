@@ -1,0 +1,115 @@
+"""What an export is held to: parity with the model, the limits of the spec, and that its numbers really were shortened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlspec import device as devices
+from mlspec.runtime.edge.proof import TOLERANCES
+
+Json = Mapping[str, Any]
+HOST = "host"
+ORDER = ("fail", "unproven", "pass")
+
+
+def entry(
+    name: str, target: str, value: float | None, passed: bool | None, route: list[str | int], reason: str = ""
+) -> dict[str, Any]:
+    """Return one verdict; `passed` None is unproven: no number here says how it is on the device."""
+    word = "unproven" if passed is None else "pass" if passed else "fail"
+    return {"name": name, "target": target, "value": value, "verdict": word, "route": route, "reason": reason}
+
+
+def of_proof(proof: Json, limits: Json, route: list[str | int]) -> Iterator[dict[str, Any]]:
+    """Yield the verdicts that are the same on every machine."""
+    found, quantize = proof["parity"], proof["quantize"]
+    tolerance = TOLERANCES[quantize]
+    how: list[str | int] = [*route, "quantize" if quantize != "none" else "kind"]
+    broken = found["not_finite"]
+    yield entry(
+        "rows without a finite answer", "<= 0", broken, not broken, how, f"of {found['rows']} test rows" if broken else ""
+    )
+    if found.get("agreement") is not None:
+        agreement = found["agreement"]
+        yield entry(
+            "label agreement with the model", f">= {tolerance.agreement:g}", agreement, agreement >= tolerance.agreement, how
+        )
+    if tolerance.difference is not None:
+        worst = found["max_difference"]
+        passed = worst is not None and worst <= tolerance.difference
+        yield entry("largest difference from the model", f"<= {tolerance.difference:g}", worst, passed, how)
+    if quantize != "none":
+        stored = sum(count for kind, count in proof["numbers"].items() if kind in ("int8", "uint8", "int4", "float16"))
+        reason = "" if stored else "the file holds no shortened weights: nothing was quantized"
+        yield entry("shortened weights", "> 0", stored, stored > 0, how, reason)
+    if limits["max_size"] is not None:
+        size, most = proof["size"], limits["max_size"]
+        reason = f"the limit is {most:,} bytes, the files have {size:,}: {size - most:,} too many" if size > most else ""
+        yield entry("size in bytes", f"<= {most}", size, size <= most, [*route, "max_size"], reason)
+    if limits["max_drop"] is not None:
+        yield _drop(proof, float(limits["max_drop"]), [*route, "max_drop"])
+
+
+def _drop(proof: Json, most: float, route: list[str | int]) -> dict[str, Any]:
+    name = proof["primary"]
+    found = proof["metrics"].get(name)
+    label, target = f"drop of {name}", f"<= {most:g}"
+    if found is None or found["drop"] is None:
+        return entry(label, target, None, False, route, f"{name} has no number for both models")
+    before, after = found["source"]["value"], found["exported"]["value"]
+    return entry(
+        label, target, found["drop"], found["drop"] <= most, route, f"the model has {before:.4g}, the export {after:.4g}"
+    )
+
+
+def of_memory(proof: Json, timing: Json, limits: Json) -> Iterator[dict[str, Any]]:
+    """Yield the verdict on `hardware.edge.memory`: files that exceed it fail; what a process takes here proves nothing there."""
+    most = limits["memory"]
+    if most is None:
+        return
+    size, here = proof["size"], timing["exported"]["memory_mib"]
+    place: list[str | int] = ["hardware", "edge", "memory"]
+    if size > most:
+        yield entry("size in bytes", f"<= {most}", size, False, place, "the files alone need more memory than there is")
+        return
+    reason = f"the process took {here:g} MiB here, above an interpreter with NumPy: bench.py measures it on the device"
+    yield entry("memory in bytes", f"<= {most}", None, None, place, reason)
+
+
+def of_timing(proof: Json, timing: Json, limits: Json, device: str | None, route: list[str | int]) -> Iterator[dict[str, Any]]:
+    """Yield the verdicts on speed. A device that is not here cannot be measured: what is not known of it is unproven."""
+    most = limits["max_latency_p95"]
+    if most is None:
+        return
+    limit, place = 1e3 * most, [*route, "max_latency_p95"]
+    measured = timing["exported"]["latency_ms"]["p95"]
+    name, target = "95th percentile of latency in ms", f"<= {limit:g}"
+    profile = None if device is None else devices.find(device)
+    if device is None or (profile is not None and profile.name == HOST):
+        reason = f"measured here, one row at a time, {timing['exported']['threads']} thread"
+        yield entry(name, target, measured, measured <= limit, place, reason)
+        return
+    estimate = None if profile is None else devices.estimate(profile, proof["macs"], proof["format"], proof["quantize"])
+    if estimate is not None and estimate.estimate_ms is not None:
+        word = devices.verdict(limit, estimate)
+        between = f"{estimate.low_ms:.3g} to {estimate.high_ms:.3g} ms"
+        reason = f"an estimate for {device}, {between}: {estimate.evidence}"
+        yield entry(name, target, estimate.estimate_ms, {"pass": True, "fail": False}.get(word), place, reason)
+        return
+    reason = f"{device} is not here (on this machine {measured:.3g} ms): run bench.py on it, then `mlspec bench`"
+    yield entry(name, target, None, None, place, reason)
+
+
+def of_room(proof: Json, device: str | None, route: list[str | int]) -> Iterator[dict[str, Any]]:
+    """Yield a failure where the files have no room on the device, as far as its profile knows."""
+    profile = None if device is None else devices.find(device)
+    why = None if profile is None else devices.fits(profile, proof["size"])
+    if why:
+        yield entry("room on the device", "the files fit", proof["size"], False, [*route, "device"], why)
+
+
+def verdict(entries: list[dict[str, Any]]) -> str:
+    """The worst of several verdicts."""
+    found = {one["verdict"] for one in entries}
+    return next((word for word in ORDER if word in found), "pass")

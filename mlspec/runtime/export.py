@@ -1,0 +1,178 @@
+"""Write the model in another format, prove that it still is the model, and put what a device needs beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from mlspec import kinds
+from mlspec.diagnostic import Finding, Problem
+from mlspec.exports._export import Export
+from mlspec.lowering import Lowered, lowered
+from mlspec.runtime import evaluate, pickled
+from mlspec.runtime.artifact import read_json, write_json
+from mlspec.runtime.edge import bundle, proof, verdicts
+from mlspec.runtime.edge.device import runner
+from mlspec.runtime.edge.metadata import device_rows, metadata
+from mlspec.runtime.package import _move as move
+from mlspec.runtime.slices import slices
+from mlspec.tensor.cost import macs
+
+Json = dict[str, Any]
+NEEDED = {
+    "tflite": ("ai_edge_litert", "ai_edge_quantizer"),
+    "onnx": ("onnx", "onnxruntime"),
+    "openvino": ("openvino", "onnx", "nncf"),
+}
+MEASURED = 0.5
+"""Seconds of predictions that are timed, for the export, and for the same format without quantization."""
+
+
+def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Write `bundle` (a directory for a device), `proof` (JSON: how it differs from the model, on every test row) and `timing`.
+
+    The bundle and the proof are the same on every machine that computes alike; `timing` is of this one. Raises Problem where the
+    model has no such form, or the format's libraries are not there, or the written file does not run.
+    """
+    export = _member(params)
+    model = pickled.read(inputs["model"])
+    metrics = read_json(inputs["metrics"])
+    train, test = pl.read_parquet(inputs["train"]), pl.read_parquet(inputs["test"])
+    made = lowered(model)
+    about = metadata(model, made, export, params, metrics)
+    fed = runner.feed(device_rows(model, made, _spread(train, export.calibration_rows)), about)
+    place = Path(tempfile.mkdtemp(dir=outputs["bundle"].parent, prefix=".writing-"))
+    try:
+        _write(export, made, place, about, fed)
+        proved = _proof(export, place, model, made, about, test, params)
+        bundle.write_samples(place, picked := bundle.samples(fed, int(params["seed"])), made_scores(place, picked, about))
+        write_json(place / "proof.json", proved)
+        bundle.seal(place)
+        timing = _timing(export, place, made, about)
+        write_json(outputs["timing"], timing)
+        write_json(outputs["proof"], proved)
+        move(place, outputs["bundle"])
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    told = {name: one for name, one in proved["parity"].items() if one is not None}
+    return {
+        "format": export.kind,
+        "quantize": export.quantize,
+        "size": proved["size"],
+        **told,
+        "p95_ms": timing["exported"]["latency_ms"]["p95"],
+    }
+
+
+def _member(params: Mapping[str, Any]) -> Export:
+    asked = params["export"]
+    export = kinds.load("mlspec.exports", asked["kind"]).model_validate(asked)
+    assert isinstance(export, Export)
+    absent = [name for name in NEEDED.get(export.kind, ()) if find_spec(name) is None]
+    if absent:
+        message = f"`kind: {export.kind}` needs {', '.join(absent)}, which {'is' if len(absent) == 1 else 'are'} not installed"
+        raise Problem(Finding("missing-library", message, (*params["route"], "kind"), help="pip install 'mlspec[edge]'"))
+    return export
+
+
+def _spread(table: pl.DataFrame, count: int) -> pl.DataFrame:
+    """Return so many rows, evenly from the whole table."""
+    if table.height <= count:
+        return table
+    places = np.linspace(0, table.height - 1, count).round().astype(int)
+    return table.select(pl.all().gather(pl.Series(places)))
+
+
+def _write(export: Export, made: Lowered, place: Path, about: Json, fed: np.ndarray[Any, Any]) -> None:
+    from mlspec.runtime.fitting import one_blas_thread
+
+    try:
+        with one_blas_thread():
+            export.write(made.program, place, json.dumps(about, sort_keys=True), fed)
+    except Problem as problem:  # a format knows its own fields, and not where in the spec it stands
+        faults = [one for one in problem.faults if isinstance(one, Finding)]
+        raise Problem(*(replace(one, route=(*about["route"], *one.route)) for one in faults)) from None
+    bundle.complete(place, about, export)
+
+
+def made_scores(place: Path, fed: np.ndarray[Any, Any], about: Json) -> np.ndarray[Any, Any]:
+    """What the written model answers to rows that are already numbers."""
+    named = [one["name"] for one in about["inputs"]]
+    rows = []
+    for row in fed:
+        rows.append({name: _back(number, one) for name, number, one in zip(named, row.tolist(), about["inputs"], strict=True)})
+    return proof.scores(place, rows)
+
+
+def _back(number: float, column: Json) -> Any:
+    """The value that is fed as a number; what no value is fed as (an unknown word) is a word that nobody knows."""
+    if number != number:
+        return None
+    if column["type"] != "category":
+        return number
+    return column["values"][int(number)] if number >= 0 else "\0"
+
+
+def _proof(
+    export: Export, place: Path, model: Any, made: Lowered, about: Json, test: pl.DataFrame, params: Mapping[str, Any]
+) -> Json:
+    task = params["task"]
+    found = proof.scores(place, device_rows(model, made, test))
+    expected = np.asarray(
+        model.predict_proba(test) if made.classes else np.asarray(model.predict(test)).reshape(-1, 1), dtype=float
+    )
+    source = evaluate.answer(model, test, task, params.get("threshold"))
+    exported = proof.answers(found, source, about)
+    parity = proof.parity(expected, found, bool(made.classes))
+    if made.classes:
+        parity["agreement"] = proof.agreement(source, exported, expected, about["threshold"])
+    judge = evaluate.Judge(evaluate.wanted(params), params, evaluate._groups(test, params.get("group_by")))
+    compared = proof.compared(judge, source, exported, slices(test, params.get("slices") or ()))
+    files = {one.name: one.stat().st_size for one in bundle.model_files(place)}
+    told = {
+        "name": params["name"],
+        "format": export.kind,
+        "quantize": export.quantize,
+        "primary": params["primary"],
+        "parity": parity,
+        **compared,
+        "files": files,
+        "size": sum(files.values()),
+        "numbers": dict(sorted(export.shortened(place).items())),
+        "operators": export.operators(place),
+        "operations": len(made.program.nodes),
+        "macs": macs(made.program),
+        "runtime": about["runtime"],
+    }
+    if export.kind == "openvino":
+        default = proof.scores(place, device_rows(model, made, test), "default")
+        told["device_default"] = {"max_difference": float(np.abs(default.astype(float) - found).max(initial=0.0))}
+    told["requirements"] = list(verdicts.of_proof(told, params["limits"], list(params["route"])))
+    return told
+
+
+def _timing(export: Export, place: Path, made: Lowered, about: Json) -> Json:
+    """Measure the export here, and what it is quantized from: one that is slower than that is told of."""
+    told: Json = {"exported": proof.timing(place, MEASURED)}
+    if export.quantize == "none":
+        return told
+    plain = export.model_copy(update={"quantize": "none", "io": "float"} if hasattr(export, "io") else {"quantize": "none"})
+    with tempfile.TemporaryDirectory(prefix="mlspec-") as name:
+        there = Path(name)
+        _write(plain, made, there, {**about, "quantize": "none"}, np.zeros((1, len(made.inputs)), dtype=np.float32))
+        shutil.copyfile(place / "samples.json", there / "samples.json")
+        bundle.seal(there)
+        told["float"] = proof.timing(there, MEASURED)
+    before, after = (told[one]["latency_ms"]["p50"] for one in ("float", "exported"))
+    told["slower_than_float"] = after > 1.05 * before
+    return told

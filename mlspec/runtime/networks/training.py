@@ -1,0 +1,342 @@
+"""How a network learns: batches, epochs, early stopping, states to go on from, and the same bytes from the same rows."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from mlspec.diagnostic import Finding, Problem, Route
+from mlspec.runtime.networks.layers import Chance
+
+LOG = logging.getLogger("mlspec.run")
+
+AT_ONCE = 1024
+"""Rows that are scored together."""
+
+ON_THE_DEVICE = 2**31
+"""Up to so many bytes, all rows are put on the device at once."""
+
+PLATEAU = 3
+"""Epochs without a gain after which `schedule: plateau` halves the learning rate."""
+
+EXACT = os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+"""What cuBLAS, and recurrent layers on it, need to give the same bytes twice; it is read before the first call."""
+
+_lock = threading.Lock()
+_users = 0
+_before = False
+_own_chance = threading.Lock()
+
+
+@contextmanager
+def reproducible() -> Iterator[None]:
+    """One thread, and algorithms that give the same bytes twice: how a sum is split over threads decides its last bits.
+
+    Threads count for the thread that asks, which algorithms are taken for the whole process: until the last of several has ended.
+    """
+    global _users, _before
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", EXACT)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with _lock:
+        _users += 1
+        if _users == 1:
+            _before = torch.are_deterministic_algorithms_enabled()
+            torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                torch.use_deterministic_algorithms(_before)
+
+
+@contextmanager
+def drawn_alone() -> Iterator[None]:
+    """Let a module of the user's draw from PyTorch's own generator, which nobody else does meanwhile; leave it as it was."""
+    with _own_chance, torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []):
+        yield
+
+
+def seed_of(*parts: Any) -> int:
+    """Return a seed that depends on all parts: chance is drawn anew for each batch, so that a state need not hold it."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def chosen_device(asked: str, route: Route) -> str:
+    """Return "cpu" or "cuda"; raise Problem where there is no such device."""
+    there = torch.cuda.is_available()
+    if asked == "cuda" and not there:
+        message = "`device: cuda` is asked for, and PyTorch finds no such device here"
+        raise Problem(Finding("no-device", message, route, help="write `device: auto`, which takes one where there is one"))
+    return "cuda" if asked != "cpu" and there else "cpu"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a network is trained. `unit` is what 1 is in the answers' own unit (regression)."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    schedule: str
+    weight_decay: float
+    gradient_clip: float | None
+    patience: int | None
+    min_delta: float
+    device: str
+    mixed_precision: str
+    seed: int
+    loss: str
+    unit: float = 1.0
+
+    @property
+    def short_numbers(self) -> bool:
+        """Whether bfloat16 is used: it keeps float32's range, so that gradients need no scaling."""
+        if self.mixed_precision == "auto":
+            return self.device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return self.mixed_precision == "on"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as tensors: features, answers, and a weight each."""
+
+    features: Any
+    answers: Any
+    weights: Any
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def on(self, device: str) -> Rows:
+        """Return the rows where they are computed with, if they fit there; else each batch is sent."""
+        if self.features.nbytes > ON_THE_DEVICE:
+            return self
+        return Rows(*(one.to(device) for one in (self.features, self.answers, self.weights)))
+
+    def at(self, places: Any, device: str) -> tuple[Any, Any, Any]:
+        places = places.to(self.features.device)
+        features, answers, weights = (one[places].to(device) for one in (self.features, self.answers, self.weights))
+        return features, answers, weights
+
+
+@dataclass
+class Progress:
+    """Where training is: all of it is part of a state."""
+
+    epoch: int = 0
+    batch: int = 0
+    sums: list[float] = field(default_factory=lambda: [0.0] * 4)
+    history: list[dict[str, float | int | None]] = field(default_factory=list)
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    factor: float = 1.0
+    waited: int = 0
+
+
+def learned(network: Any, rows: Rows, held: Rows | None, plan: Plan, states: Any = None) -> Progress:
+    """Train a network, and leave in it what it has learned: with rows held back, the state that did best on them.
+
+    With `states`, training goes on from the newest of them, to the same bytes as if it had never been interrupted.
+    """
+    return _Training(network, rows.on(plan.device), held and held.on(plan.device), plan, states).run()
+
+
+class _Training:
+    def __init__(self, network: Any, rows: Rows, held: Rows | None, plan: Plan, states: Any) -> None:
+        self.network, self.rows, self.held, self.plan, self.states = network.to(plan.device), rows, held, plan, states
+        learns = [one for one in network.parameters() if one.requires_grad]
+        self.optimizer = torch.optim.AdamW(learns, lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=False)
+        self.parts = self._parts(len(rows))
+        self.now = Progress()
+        self.best: dict[str, Any] | None = None
+        self.ours = hasattr(network, "chance")
+        if self.ours:
+            network.chance = Chance(0, plan.device)
+        self._told = -math.inf
+
+    def run(self) -> Progress:
+        self._resume()
+        while self.now.epoch < self.plan.epochs and not self._stopped():
+            self._epoch()
+        if self.best is not None:
+            self.network.load_state_dict(self.best)
+        self.network.eval()
+        return self.now
+
+    def _parts(self, rows: int) -> list[tuple[int, int]]:
+        """Where batches begin and end. A last one of a single row joins the one before it: batch norm needs two."""
+        size = min(self.plan.batch_size, rows)
+        starts = list(range(0, rows, size))
+        if len(starts) > 1 and rows - starts[-1] == 1:
+            starts.pop()
+        return list(zip(starts, [*starts[1:], rows], strict=True))
+
+    def _stopped(self) -> bool:
+        return self.plan.patience is not None and self.now.epoch - self.now.best_epoch >= self.plan.patience
+
+    def _epoch(self) -> None:
+        now = self.now
+        generator = torch.Generator().manual_seed(seed_of(self.plan.seed, "order", now.epoch))
+        order = torch.randperm(len(self.rows), generator=generator)
+        self.network.train()
+        while now.batch < len(self.parts):
+            start, end = self.parts[now.batch]
+            self._step(order[start:end])
+            now.batch += 1
+            if now.batch < len(self.parts) and self.states is not None and self.states.due():
+                self._keep()
+        self._judge()
+        now.epoch, now.batch, now.sums = now.epoch + 1, 0, [0.0] * 4
+        self._tell()
+        if self.states is not None and self.states.due() and now.epoch < self.plan.epochs:
+            self._keep()
+
+    def _step(self, places: Any) -> None:
+        now, plan = self.now, self.plan
+        features, answers, weights = self.rows.at(places, plan.device)
+        for group in self.optimizer.param_groups:
+            group["lr"] = plan.learning_rate * self._factor()
+        self.optimizer.zero_grad(set_to_none=True)
+        with self._chance(seed_of(plan.seed, "batch", now.epoch, now.batch)):
+            given = self._given(features)
+            losses = self._losses(given, answers)
+            loss = (losses * weights).sum() / weights.sum()
+            loss.backward()
+        if plan.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), plan.gradient_clip, foreach=False)
+        self.optimizer.step()
+        self._count(now.sums, given.detach(), losses.detach(), answers, weights)
+
+    @contextmanager
+    def _chance(self, seed: int) -> Iterator[None]:
+        if self.ours:
+            self.network.chance.generator.manual_seed(seed)
+            yield
+            return
+        with drawn_alone():
+            torch.manual_seed(seed)
+            yield
+
+    def _given(self, features: Any) -> Any:
+        with torch.autocast(self.plan.device, torch.bfloat16, enabled=self.plan.short_numbers):
+            given = self.network(features)
+        return given.float()
+
+    def _losses(self, given: Any, answers: Any) -> Any:
+        return LOSSES[self.plan.loss](given, answers)
+
+    def _count(self, sums: list[float], given: Any, losses: Any, answers: Any, weights: Any) -> None:
+        """Add up weighted losses, weights, what the metric counts, and rows."""
+        counted = given.argmax(dim=1) == answers if self.plan.loss == "log_loss" else (given[:, 0] - answers) ** 2
+        found = torch.stack([(losses * weights).double().sum(), weights.double().sum(), counted.double().sum()]).tolist()
+        for index, one in enumerate((*found, float(len(answers)))):
+            sums[index] += one
+
+    def _factor(self) -> float:
+        """What the learning rate is multiplied by: with `cosine` it falls along half a wave (Loshchilov & Hutter, 2017)."""
+        if self.plan.schedule == "cosine":
+            done = (self.now.epoch + self.now.batch / len(self.parts)) / self.plan.epochs
+            return 0.5 * (1 + math.cos(math.pi * done))
+        return self.now.factor
+
+    def _judge(self) -> None:
+        now, plan = self.now, self.plan
+        train_loss, train_metric = self._means(now.sums)
+        if not math.isfinite(train_loss):
+            message = f"training has diverged in epoch {now.epoch + 1}: the loss is {train_loss}"
+            raise ValueError(f"{message}; a lower `learning_rate`, or a `gradient_clip`, may keep it")
+        watched, metric = (None, None) if self.held is None else self._held_back()
+        name = "accuracy" if plan.loss == "log_loss" else "rmse"
+        told = {"train_loss": train_loss, "validation_loss": watched, f"train_{name}": train_metric, f"validation_{name}": metric}
+        now.history.append({"epoch": now.epoch + 1, **told})
+        loss = train_loss if watched is None else watched
+        if loss < now.best_loss - plan.min_delta:
+            now.best_loss, now.best_epoch, now.waited = loss, now.epoch + 1, 0
+            if self.held is not None:
+                self.best = {name: one.detach().clone() for name, one in self.network.state_dict().items()}
+        else:
+            now.waited += 1
+            if plan.schedule == "plateau" and now.waited % PLATEAU == 0:
+                now.factor /= 2
+
+    def _held_back(self) -> tuple[float, float]:
+        assert self.held is not None
+        self.network.eval()
+        sums = [0.0] * 4
+        with torch.no_grad():
+            for start in range(0, len(self.held), AT_ONCE):
+                places = torch.arange(start, min(start + AT_ONCE, len(self.held)))
+                features, answers, weights = self.held.at(places, self.plan.device)
+                given = self._given(features)
+                self._count(sums, given, self._losses(given, answers), answers, weights)
+        return self._means(sums)
+
+    def _means(self, sums: Sequence[float]) -> tuple[float, float]:
+        loss, share = sums[0] / sums[1], sums[2] / sums[3]
+        return loss, share if self.plan.loss == "log_loss" else math.sqrt(share) * self.plan.unit
+
+    def _tell(self) -> None:
+        """Log a line, at most one a second."""
+        at, last = time.monotonic(), self.now.epoch == self.plan.epochs or self._stopped()
+        if at - self._told < 1 and not last:
+            return
+        self._told = at
+        named = {name: value for name, value in self.now.history[-1].items() if value is not None and name != "epoch"}
+        words = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in named.items())
+        LOG.info("epoch %d of %d: %s", self.now.epoch, self.plan.epochs, words)
+
+    # -- states
+
+    def _keep(self) -> None:
+        file = io.BytesIO()
+        whole = {
+            "progress": vars(self.now),
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+        }
+        torch.save(whole, file)
+        self.states.write(self.now.epoch * len(self.parts) + self.now.batch, file.getvalue())
+
+    def _resume(self) -> None:
+        for state in self.states.newest() if self.states is not None else ():
+            whole = torch.load(io.BytesIO(state), map_location=self.plan.device, weights_only=True)
+            self.network.load_state_dict(whole["network"])
+            self.optimizer.load_state_dict(whole["optimizer"])
+            self.best = whole["best"]
+            self.now = Progress(**whole["progress"])
+            LOG.info("training goes on in epoch %d of %d, after %d batches", self.now.epoch + 1, self.plan.epochs, self.now.batch)
+            return
+
+
+LOSSES: Mapping[str, Callable[[Any, Any], Any]] = {
+    "log_loss": lambda given, answers: functional.cross_entropy(given, answers, reduction="none"),
+    "squared_error": lambda given, answers: (given[:, 0] - answers) ** 2,
+    "absolute_error": lambda given, answers: (given[:, 0] - answers).abs(),
+    "huber": lambda given, answers: functional.huber_loss(given[:, 0], answers, reduction="none"),
+}
+
+
+def answered(run: Callable[[Any], Any], features: Any) -> Any:
+    """Return what a network gives for rows, as float64, a part of them at a time."""
+    with reproducible(), torch.inference_mode():
+        parts = [run(features[start : start + AT_ONCE]).numpy() for start in range(0, len(features), AT_ONCE)]
+    return np.concatenate(parts).astype(np.float64)

@@ -1,0 +1,116 @@
+"""Put the exports together: one directory for the devices, the manifest that updates over the air go by, and the verdict."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlspec.runtime import report
+from mlspec.runtime.artifact import digest, read_json, write_json
+from mlspec.runtime.edge import bundle, verdicts
+from mlspec.runtime.package import _move as move
+
+Json = dict[str, Any]
+
+
+def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Write `bundle` (a directory for each export, `manifest.json`, SHA256SUMS), `decision` (the verdicts) and `page`.
+
+    `params["exports"]` names each export with its route and limits; its inputs are `<name>`, `<name>_proof` and `<name>_timing`.
+    What cannot be known here (the speed of a device that is elsewhere) is `unproven`: it is told, and fails nothing.
+    """
+    exports = [_export(one, inputs) for one in params["exports"]]
+    entries = [entry for one in exports for entry in one["requirements"]]
+    judged = [one for one in entries if one["verdict"] != "unproven"]
+    unproven = [one for one in entries if one["verdict"] == "unproven"]
+    failed = sum(one["verdict"] == "fail" for one in judged)
+    verdict = "fail" if failed else "pass"
+    counted = {"passed": len(judged) - failed, "failed": failed, "unproven": len(unproven)}
+    decision = {"verdict": verdict, "requirements": judged, "unproven": unproven, "summary": counted, "exports": exports}
+    write_json(outputs["decision"], decision)
+    report.write_page(
+        outputs["page"], "edge.html.j2", {"about": _about(params), "verdict": verdict, "counted": counted, "exports": exports}
+    )
+    place = Path(tempfile.mkdtemp(dir=outputs["bundle"].parent, prefix=".writing-"))
+    try:
+        for one in params["exports"]:
+            shutil.copytree(inputs[one["name"]], place / one["name"])
+        write_json(place / "manifest.json", _manifest(params, inputs))
+        bundle.seal(place)
+        move(place, outputs["bundle"])
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    return {"verdict": verdict, **counted}
+
+
+def _about(params: Mapping[str, Any]) -> Json:
+    return {**dict.fromkeys(("name", "version", "phase", "problem", "owner")), **params["about"]}
+
+
+def _export(one: Json, inputs: Mapping[str, Path]) -> Json:
+    proof, timing = read_json(inputs[f"{one['name']}_proof"]), read_json(inputs[f"{one['name']}_timing"])
+    found = [
+        *proof["requirements"],
+        *verdicts.of_timing(proof, timing, one["limits"], one["export"]["device"], list(one["route"])),
+    ]
+    found += [
+        *verdicts.of_room(proof, one["export"]["device"], list(one["route"])),
+        *verdicts.of_memory(proof, timing, one["limits"]),
+    ]
+    named = [{**entry, "name": f"{one['name']}: {entry['name']}"} for entry in found]
+    warnings = []
+    if timing.get("slower_than_float"):
+        before, after = (timing[part]["latency_ms"]["p50"] for part in ("float", "exported"))
+        warnings.append(f"it is slower here than the same model in float32: {after:.3g} ms against {before:.3g} ms")
+    default = (proof.get("device_default") or {}).get("max_difference", 0.0)
+    if default > 1e-3:
+        warnings.append(f"by default this processor computes less precisely: {default:.2g} off; runner.py asks for float32")
+    return {
+        "name": one["name"],
+        "device": one["export"]["device"],
+        "verdict": verdicts.verdict(found),
+        "requirements": named,
+        "warnings": warnings,
+        "proof": {name: value for name, value in proof.items() if name != "requirements"},
+        "timing": timing,
+    }
+
+
+def _manifest(params: Mapping[str, Any], inputs: Mapping[str, Path]) -> Json:
+    """Return what a device asks before an update: what is new, whether it is whole, and what to do where it does not work."""
+    artifacts = {}
+    for one in params["exports"]:
+        place = inputs[one["name"]]
+        files = sorted(file for file in place.rglob("*") if file.is_file())
+        artifacts[one["name"]] = {
+            "format": one["export"]["kind"],
+            "device": one["export"]["device"],
+            "digest": digest(place),
+            "files": [
+                {
+                    "path": f"{one['name']}/{file.relative_to(place).as_posix()}",
+                    "bytes": file.stat().st_size,
+                    "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+                }
+                for file in files
+            ],
+        }
+    return {
+        "format": 1,
+        "name": params["registered"],
+        "version": params["about"].get("version", ""),
+        "artifacts": artifacts,
+        "install": {
+            "verify": "sha256 of each file, then `python bench.py`",
+            "activate": "when files_as_shipped and max_difference is small",
+        },
+        "rollback": {
+            "to": "the version before",
+            "when": ["a checksum differs", "bench.py fails", "max_difference exceeds 0.001 for float32"],
+        },
+    }
