@@ -10,7 +10,7 @@ INSTALL := $(UV) pip install --quiet $(LINKS)
 JOBS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 export PYTHONHASHSEED ?= 0
 
-.PHONY: demo test quick check envs lock golden matrix docs bench clean
+.PHONY: demo test quick check envs emulators lock golden matrix docs bench clean
 
 demo: $(VENV)/.local ## install the light core with the local runner, and run the README's main job
 	$(BIN)/mlspec run specs/churn.yaml
@@ -34,6 +34,11 @@ build/wheelhouse/.done: $(VENV)/.dev requirements/core.txt
 	rm -rf build/wheelhouse
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --dest build/wheelhouse -r requirements/core.txt hatchling editables
 	touch $@
+
+# Not part of `make test`, whose tests on other processors run where this has been done: docs/emulators.md.
+emulators: $(VENV)/.dev ## an aarch64 processor and a Cortex-M4 under qemu, and the kernels of TensorFlow Lite Micro
+	$(INSTALL) --python $(BIN)/python -c requirements/dev.txt -r pyproject.toml --extra micro
+	$(BIN)/python -m tests.emulators
 
 # What a device has, and no mlspec.
 .venvs/device/.done: $(VENV)/.dev requirements/device.txt
@@ -96,6 +101,10 @@ lock: $(UV) ## resolve every lock anew; the others follow dev.txt, so that all e
 
 matrix: envs ## run the conformance matrix and write its results into docs/backends.md
 	$(BIN)/pytest -q -n $(JOBS) tests/conformance/test_matrix.py --mlspec-results docs/data/matrix.json
+	$(BIN)/python -m docs.generate
+
+edge-matrix: $(VENV)/.dev ## export every family in every way, and write what is left of it into docs/edge.md
+	$(BIN)/python -m docs.edge_matrix
 	$(BIN)/python -m docs.generate
 
 docs: $(VENV)/.dev ## write the generated pages

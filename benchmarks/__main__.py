@@ -10,10 +10,15 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from benchmarks import backends, data_10m, lint, overhead, trivial_steps
 from benchmarks.measure import ENVIRONMENT
+
+ROOT = Path(__file__).resolve().parent.parent
+LIBRARIES = ROOT / ".venv" / "bin" / "python"
+"""What runs the exports' benchmark: the libraries of models and runtimes are not in the benchmarks' own environment."""
 
 
 def table(rows: int) -> dict[str, Any]:
@@ -21,6 +26,17 @@ def table(rows: int) -> dict[str, Any]:
     command = [sys.executable, data_10m.__file__, "--rows", str(rows)]
     told = subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=True).stdout
     return dict(json.loads(told))
+
+
+def edge() -> dict[str, Any]:
+    """Run the benchmark of exports where their libraries are: the environment of the tests. One thread, from the start."""
+    if not LIBRARIES.exists():
+        return {}
+    words = [str(LIBRARIES), "-m", "benchmarks.edge"]
+    told = subprocess.run(
+        words, cwd=ROOT, env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return dict(json.loads(told.stdout))
 
 
 def main() -> int:
@@ -32,6 +48,7 @@ def main() -> int:
     told["overhead"] = overhead.main()
     told["lint"] = lint.main(lint.NODE if lint.NODE.exists() else None)
     told["backends"] = backends.main()
+    told["edge"] = edge()
     if rows:
         told["data"] = table(rows)
     print(json.dumps(told, indent=1))

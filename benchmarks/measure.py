@@ -1,4 +1,4 @@
-"""CPU time and peak memory of commands, taken in turn so that a machine whose speed drifts treats them alike."""
+"""CPU time and peak memory of commands, and times of calls, taken in turn: a machine whose speed drifts treats them alike."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,3 +70,37 @@ def in_turn(commands: Mapping[str, Command], rounds: int) -> dict[str, Cost]:
         for name, command in commands.items():
             costs[name].append(once(command))
     return {name: Cost(statistics.median(one.cpu for one in told), max(one.peak for one in told)) for name, told in costs.items()}
+
+
+def blocks_in_turn(
+    calls: Mapping[str, Callable[[], object]], rounds: int, seconds: float, least: int = 5
+) -> dict[str, list[float]]:
+    """Call each for a block of `seconds`, and at least so often, block after block in turn; return the median seconds of a call
+    for each block.
+
+    Blocks, not single calls in turn: what was called before leaves caches full of its own, and what takes a microsecond would be
+    measured as five of them after something large.
+    """
+    found: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(rounds):
+        for name, call in calls.items():
+            found[name].append(_block(call, seconds, least))
+    return found
+
+
+def _block(call: Callable[[], object], seconds: float, least: int) -> float:
+    took: list[float] = []
+    call()
+    end = time.perf_counter() + seconds
+    while len(took) < least or time.perf_counter() < end:
+        start = time.perf_counter()
+        call()
+        took.append(time.perf_counter() - start)
+    return statistics.median(took)
+
+
+def ratio(one: Sequence[float], other: Sequence[float]) -> float:
+    """The median of the ratios of two contestants, round by round: what slows a whole round down slows both."""
+    return statistics.median(mine / theirs for mine, theirs in zip(one, other, strict=True))

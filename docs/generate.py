@@ -1,4 +1,4 @@
-"""Writes the pages that are made from code: docs/spec.md, the JSON Schema, docs/backends.md, docs/devices.md."""
+"""Writes the pages that are made from code: docs/spec.md, the JSON Schema, docs/backends.md, docs/devices.md, docs/edge.md."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
+from docs import edge_page
 from mlspec import backend, build, coverage, device, manual, reference, schema
 from mlspec.diagnostic import dotted
 from mlspec.ir import Pipeline
@@ -227,6 +228,7 @@ def json_schema() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "docs/backends.md": backends,
     "docs/devices.md": devices,
+    "docs/edge.md": edge_page.page,
     "docs/rules.md": manual.markdown,
     "docs/schema/mlspec-1.schema.json": json_schema,
     "docs/spec.md": reference.markdown,

@@ -128,7 +128,7 @@ def _open(spec: Path, env: str | None, sets: tuple[str, ...]) -> Opened:
 class _Commands(click.Group):
     """Commands, some of them with a module of their own, which is imported when the command is asked for."""
 
-    lazy = ("approve", "bench", "compile", "devices", "diff", "fmt", "graph", "lint", "lsp", "plan", "rules")
+    lazy = ("approve", "bench", "compile", "devices", "diff", "fmt", "graph", "lint", "lsp", "optimize", "plan", "rules")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *self.lazy})

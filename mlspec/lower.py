@@ -172,6 +172,7 @@ class _Shared:
         self.spec = dict(resolved)
         self.registered = project.registry.name or slug(project.project.name)
         self.training = _training(project, dump["training"])
+        self.distill = _distill(project)
         self.exports = tuple(exports_of(project, dump["exports"]))
         self.judging = {
             "task": self.task,
@@ -206,7 +207,23 @@ def _training(project: Project, dump: Mapping[str, Any]) -> dict[str, Any]:
     """What the training of a network is told besides its parameters; other families have no use for it."""
     if project.model is None or not project.model.kind.startswith(NETWORKS):
         return {}
-    return {"training": {name: dump[name] for name in ("early_stopping", "checkpoint", "mixed_precision")}}
+    told = {name: dump[name] for name in ("early_stopping", "checkpoint", "mixed_precision")}
+    if project.compress:
+        from mlspec.spec.compress import pruned
+
+        prune = pruned(project)
+        told |= {"prune": prune.model_dump(mode="json")} if prune else {}
+    return {"training": told}
+
+
+def _distill(project: Project) -> dict[str, Any] | None:
+    """Whom the model learns from, and how; None where it learns from labels alone."""
+    if not project.compress:
+        return None
+    from mlspec.spec.compress import distilled
+
+    distill = distilled(project)
+    return distill.model_dump(mode="json") if distill else None
 
 
 def _columns(declared: Mapping[str, Any], target: str, project: Project) -> dict[str, Any]:
@@ -387,13 +404,19 @@ def _training_steps(project: Project, shared: _Shared) -> Iterator[Step]:
         resources=resources,
     )
     features = {"features": Ref("featurize", "features"), "transformer": Ref("featurize", "transformer")}
+    teacher, learning = {}, shared.training
+    if shared.distill:
+        yield from _teacher_steps(shared, common, resources)
+        teacher = {"teacher": Ref("train_teacher", "model"), "train": Ref("split", "train")}
+        how = {name: shared.distill[name] for name in ("temperature", "labels")}
+        learning = {"training": {**shared.training["training"], "distill": how}}
     yield Step(
         id="train",
         op=ops.TRAIN,
         stage=Stage.MODELING,
-        routes=(("model",), ("training",)),
-        inputs={**features, **shared.chosen},
-        params={"model": shared.model, **common, **shared.training},
+        routes=(("model",), ("training",), *((("compress",),) if project.compress and shared.training else ())),
+        inputs={**features, **shared.chosen, **teacher},
+        params={"model": shared.model, **common, **learning},
         resources=resources,
     )
     if shared.baseline["kind"] != "sklearn.dummy":  # a dummy looks at no feature; any other baseline needs features that suit it
@@ -438,6 +461,31 @@ def _training_steps(project: Project, shared: _Shared) -> Iterator[Step]:
         yield from unroll.folds(whole) if "folds" in project.pipeline.fan_out else (whole,)
 
 
+def _teacher_steps(shared: _Shared, common: Mapping[str, Any], resources: Resources) -> Iterator[Step]:
+    """The large model that the small one learns from: any family, with the features that it needs."""
+    assert shared.distill is not None
+    route: Route = ("compress", "distill", "teacher")
+    model = shared.distill["teacher"]
+    yield Step(
+        id="featurize_teacher",
+        op=ops.FEATURIZE,
+        stage=Stage.MODELING,
+        routes=(route, ("features",)),
+        inputs={"train": Ref("split", "train")},
+        params={"transforms": shared.transforms, "model": model, **common},
+        resources=resources,
+    )
+    yield Step(
+        id="train_teacher",
+        op=ops.TRAIN,
+        stage=Stage.MODELING,
+        routes=(route,),
+        inputs={name: Ref("featurize_teacher", name) for name in ("features", "transformer")},
+        params={"model": model, **common},
+        resources=resources,
+    )
+
+
 def _evidence_steps(project: Project, shared: _Shared) -> Iterator[Step]:
     evaluation = shared.evaluation
     scored = {"train": Ref("split", "train"), "dev": Ref("split", "dev"), "test": Ref("split", "test")}
@@ -478,6 +526,17 @@ def _evidence_steps(project: Project, shared: _Shared) -> Iterator[Step]:
             **({"headline": shared.headline} if shared.item else {}),
         },
     )
+    teacher = {}
+    if shared.distill:
+        yield Step(
+            id="evaluate_teacher",
+            op=ops.EVALUATE,
+            stage=Stage.MODELING,
+            routes=(("compress", "distill", "teacher"),),
+            inputs={"model": Ref("train_teacher", "model"), **scored},
+            params=params | {"slices": [], "fairness": None},
+        )
+        teacher = {"teacher": Ref("evaluate_teacher", "metrics")}
     drawn = {
         "profile": Ref("pick" if shared.item else "ingest", "profile"),
         "curves": Ref("evaluate", "curves"),
@@ -507,7 +566,7 @@ def _evidence_steps(project: Project, shared: _Shared) -> Iterator[Step]:
         op=ops.REPORT_OP,
         stage=Stage.MODELING,
         routes=(("project",),),
-        inputs={**evidence, **drawn, **shared.chosen},
+        inputs={**evidence, **drawn, **teacher, **shared.chosen},
         params={"about": shared.about, "task": shared.task, "spec": shared.spec},
     )
 
@@ -574,7 +633,7 @@ def _export_steps(project: Project, shared: _Shared) -> Iterator[Step]:
     """Only what has passed its gates is exported; each export is proven by itself, and all are gated together."""
     if not shared.exports:
         return
-    judged = {name: shared.judging[name] for name in JUDGED_BY}
+    common = _judged_as(shared)
     for name, route, export in shared.exports:
         yield Step(
             id=f"export_{name}",
@@ -592,11 +651,7 @@ def _export_steps(project: Project, shared: _Shared) -> Iterator[Step]:
                 "name": name,
                 **export,
                 "route": list(route),
-                "about": {key: shared.about[key] for key in ("name", "version") if key in shared.about},
-                "primary": shared.headline,
-                "transforms": shared.transforms,
-                "model": shared.model,
-                **judged,
+                **common,
             },
             family="export",
             label=name,
@@ -628,6 +683,23 @@ def _export_steps(project: Project, shared: _Shared) -> Iterator[Step]:
         inputs={"decision": Ref("ship", "decision")},
         params={"subject": "model"},
     )
+
+
+def _judged_as(shared: _Shared) -> dict[str, Any]:
+    """What every export is told of the model that it has to be."""
+    return {
+        "about": {key: shared.about[key] for key in ("name", "version") if key in shared.about},
+        "primary": shared.headline,
+        "transforms": shared.transforms,
+        "model": shared.model,
+        **{name: shared.judging[name] for name in JUDGED_BY},
+    }
+
+
+def export_params(project: Project, item: Item | None = None) -> dict[str, Any]:
+    """Return what the step of an export is told besides the export: `mlspec optimize` tries some that the spec does not name."""
+    shared = _Shared(project, {})
+    return _judged_as(shared.of(item, project.for_each.column) if item and project.for_each else shared)
 
 
 def exports_of(project: Project, dumps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Route, dict[str, Any]]]:

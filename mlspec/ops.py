@@ -38,7 +38,13 @@ FEATURIZE = Op(
 TRAIN = Op(
     "train",
     "Fit the model on the training features and join it to the transformer that makes them.",
-    (Port("features", TABLE), Port("transformer", TRANSFORMER), Port("chosen", REPORT, optional=True)),
+    (
+        Port("features", TABLE),
+        Port("transformer", TRANSFORMER),
+        Port("chosen", REPORT, optional=True),
+        Port("teacher", MODEL, optional=True),
+        Port("train", TABLE, optional=True),
+    ),
     (Port("model", MODEL),),
 )
 CROSS_VALIDATE = Op(
@@ -108,6 +114,7 @@ REPORT_OP = Op(
         Port("cross_validation", REPORT, optional=True),
         Port("importance", REPORT, optional=True),
         Port("chosen", REPORT, optional=True),
+        Port("teacher", METRICS, optional=True),
     ),
     (Port("page", HTML),),
 )

@@ -209,6 +209,8 @@ FIXED = {
     "data.join": ANOTHER,
     "model.(torch.cnn)params.loss": ANOTHER,
     "model.(torch.cnn)params.validation_fraction": ANOTHER,
+    "model.(torch.mlp)params.loss": ANOTHER,
+    "model.(torch.mlp)params.validation_fraction": ANOTHER,
     "data.join.*.left": ANOTHER,
     "data.join.*.right": ANOTHER,
     "data.union": ANOTHER,

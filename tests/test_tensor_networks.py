@@ -595,6 +595,31 @@ def test_other_formats_in_fewer_bits_are_the_same_network(kind: str, quantize: s
     assert stored["float16" if quantize == "float16" else "int8"] >= weights
 
 
+def test_a_row_does_not_depend_on_those_beside_it(tmp_path: Path) -> None:
+    """ONNX Runtime finds the ranges of `dynamic` over all rows that it gets at once: a large one would leave others no steps."""
+    from mlspec.exports.onnx import Onnx
+    from mlspec.runtime.edge.device import runner
+
+    program, _, test = digits()
+    Onnx.model_validate({"kind": "onnx", "quantize": "dynamic"}).write(program, tmp_path, '{"quantize": "dynamic"}', test[:1])
+    run = runner.onnx_runtime(tmp_path, 1, "f32")
+    np.testing.assert_array_equal(run(np.concatenate([test[:20], 100 * test[:1]]))[:20], run(test[:20]))
+
+
+def test_what_meets_stored_weights_stays_float32(tmp_path: Path) -> None:
+    """OpenVINO would round it to 8 bits on the way: beside a large number a small one would be nothing."""
+    from mlspec.exports.openvino import Openvino
+    from mlspec.runtime.edge.device import runner
+
+    weights = some(32, 64)
+    weights[:, 0] = 0
+    program = program_of((64,), lambda p, x: p.dense(x, weights))
+    rows = np.zeros((1, 64), dtype=np.float32)
+    rows[0, :2] = 1000, 1
+    Openvino.model_validate({"kind": "openvino", "quantize": "weights"}).write(program, tmp_path, "{}", rows)
+    np.testing.assert_allclose(runner.open_vino(tmp_path, 1, "f32")(rows)[0], weights[:, 1], atol=0.03)
+
+
 def test_only_what_lies_between_layers_is_whole() -> None:
     """A recurrent layer's state, the sums of a layer norm and features of many scales keep their digits."""
     from mlspec.tensor import integers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -49,6 +49,15 @@ class Export(Kind):
     max_latency_p95: Duration | None = Field(None, description="The longest time that 95 % of single predictions may take.")
     max_drop: Percent | None = Field(None, description="How much of the primary metric may be lost against the source model.")
 
+    @classmethod
+    def variants(cls, program: Program) -> Iterator[dict[str, Any]]:
+        """Yield the fields of each way to write a program in this format, the plain one first: what `mlspec optimize` tries."""
+        from mlspec.tensor import integers
+
+        yield {"quantize": "none"}
+        if integers.layers(program):
+            yield from ({"quantize": one} for one in cls.quantizes)
+
     def write(self, program: Program, place: Path, about: str, calibration: np.ndarray[Any, Any]) -> None:
         """Write the files of the model into a directory. `about` is the JSON text that travels as its metadata.
 
@@ -64,6 +73,13 @@ class Export(Kind):
     def operators(self, place: Path) -> list[str]:
         """Return the operators that the written model needs of its runtime, sorted."""
         raise NotImplementedError
+
+
+def equalised(program: Program, quantize: str, calibration: np.ndarray[Any, Any]) -> Program:
+    """Return a program as `int8` takes it, the same in float32: channels that share a scale are of about equal size."""
+    from mlspec.tensor import equalise
+
+    return equalise.equalised(program, calibration) if quantize == "int8" else program
 
 
 def nothing_to_quantize(quantize: str) -> Problem:

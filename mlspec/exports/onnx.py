@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from mlspec.exports._export import INPUT, METADATA, OUTPUT, Export, nothing_to_quantize
+from mlspec.exports._export import INPUT, METADATA, OUTPUT, Export, equalised, nothing_to_quantize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,7 @@ class Onnx(Export):
     def write(self, program: Program, place: Path, about: str, calibration: np.ndarray[Any, Any]) -> None:
         from mlspec.tensor import onnx
 
+        program = equalised(program, self.quantize, calibration)
         data = onnx.written(program, GRAPH, {METADATA: about}, INPUT, OUTPUT)
         (place / FILE).write_bytes(data)
         if self.quantize != "none":

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from mlspec.exports._export import INPUT, METADATA, OUTPUT, Export, nothing_to_quantize
+from pydantic import Field
+
+from mlspec.diagnostic import Finding, Problem
+from mlspec.exports._export import INPUT, METADATA, OUTPUT, Export, equalised, nothing_to_quantize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +31,17 @@ class Openvino(Export):
     quantizes: ClassVar = ("float16", "int8", "weights")
     runtime: ClassVar[str] = "openvino"
     kind: Literal["openvino"] = "openvino"
+    preset: Literal["mixed", "performance"] = Field(
+        "mixed",
+        description="How `int8` cuts the range of what layers take: around its own middle, which loses less, or around 0.",
+    )
+
+    @classmethod
+    def variants(cls, program: Program) -> Iterator[dict[str, Any]]:
+        for one in super().variants(program):
+            yield one
+            if one["quantize"] == "int8":
+                yield {**one, "preset": "performance"}
 
     def write(self, program: Program, place: Path, about: str, calibration: np.ndarray[Any, Any]) -> None:
         import openvino
@@ -35,9 +49,13 @@ class Openvino(Export):
         from mlspec.tensor import integers, onnx
         from mlspec.tensor.trees import walked
 
+        if self.preset != "mixed" and self.quantize != "int8":
+            message = f"`preset: {self.preset}` is of `quantize: int8`, and this is `quantize: {self.quantize}`"
+            raise Problem(Finding("cannot-quantize", message, ("preset",), help="`quantize: int8`, or leave it out"))
         if self.quantize != "none" and not integers.layers(program):
             raise nothing_to_quantize(self.quantize)
-        model = openvino.Core().read_model(onnx.written(walked(program), "model", {}, INPUT, OUTPUT))
+        simple = equalised(walked(program), self.quantize, calibration)
+        model = openvino.Core().read_model(onnx.written(simple, "model", {}, INPUT, OUTPUT))
         _fold(model)
         with tempfile.TemporaryDirectory() as name:
             # what is quantized is what is on disk: a model in memory can behave otherwise than the same one read again
@@ -45,7 +63,7 @@ class Openvino(Export):
             openvino.save_model(model, float_file, compress_to_fp16=False)
             # it shows how far it is, and a command's output may be JSON
             with redirect_stdout(StringIO()):
-                model = _shortened(openvino.Core().read_model(float_file), self.quantize, calibration)
+                model = _shortened(openvino.Core().read_model(float_file), self.quantize, calibration, self.preset)
             model.set_rt_info(about, [METADATA])
             _name(model)
             openvino.save_model(model, place / FILE, compress_to_fp16=self.quantize == "float16")
@@ -92,7 +110,7 @@ TYPES = {"f32": "float32", "f16": "float16", "i8": "int8", "u8": "uint8", "i32":
 LAYERS = ("MatMul", "Convolution", "GroupConvolution")
 
 
-def _shortened(model: Any, quantize: str, calibration: np.ndarray[Any, Any]) -> Any:
+def _shortened(model: Any, quantize: str, calibration: np.ndarray[Any, Any], preset: str) -> Any:
     """Shorten the numbers of the layers; ranges are the least and the largest number seen (the default clips)."""
     if quantize in ("none", "float16"):
         return model
@@ -109,7 +127,7 @@ def _shortened(model: Any, quantize: str, calibration: np.ndarray[Any, Any]) -> 
         model,
         rows,
         subset_size=len(calibration),
-        preset=nncf.QuantizationPreset.MIXED,
+        preset=nncf.QuantizationPreset(preset),
         ignored_scope=nncf.IgnoredScope(types=others, validate=False),
         advanced_parameters=AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from mlspec import device as devices
 from mlspec.diagnostic import Finding, Problem
-from mlspec.exports._export import INPUT, METADATA, OUTPUT, Export, nothing_to_quantize
+from mlspec.exports._export import INPUT, METADATA, OUTPUT, Export, equalised, nothing_to_quantize
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,13 @@ FILE = "model.tflite"
 WITH_RANGES = ("int8", "int16x8")
 """Ways of `quantize` that compute in whole numbers, for which ranges must be known."""
 
+WITH_GRANULARITY = (*WITH_RANGES, "dynamic", "weights")
+"""Ways of `quantize` that store weights as steps of a scale."""
+
 NOT_IN_16_BITS = ("hard_swish",)
+
+MICRO = "microcontroller"
+"""The sort of device on which TensorFlow Lite Micro runs the format."""
 
 
 class Tflite(Export):
@@ -40,8 +47,40 @@ class Tflite(Export):
         "have no others. `runner.py` converts either way.",
     )
 
+    granularity: Literal["auto", "per_tensor", "per_channel"] = Field(
+        "auto",
+        description="Whether all weights of a layer share a scale, or those of each of its outputs have one. `auto` is the "
+        "second, but for dense layers of `int8` and `int16x8` whose outputs are about equally large.",
+    )
+    layers: Literal["all", "dense", "convolution"] = Field(
+        "all", description="Which layers are shortened; the others, and what lies beside them, stay in float32."
+    )
+
+    @classmethod
+    def variants(cls, program: Program) -> Iterator[dict[str, Any]]:
+        from mlspec.tensor import integers
+
+        here = {node.operation for node in integers.layers(program)}
+        for one in super().variants(program):
+            yield one
+            if one["quantize"] in WITH_GRANULARITY:
+                others = ("per_tensor", "per_channel") if one["quantize"] in WITH_RANGES else ("per_tensor",)
+                yield from ({**one, "granularity": granularity} for granularity in others)
+            if one["quantize"] in WITH_RANGES and here.intersection(integers.DENSE) and here - {*integers.DENSE}:
+                yield {**one, "layers": "dense"}
+            if one["quantize"] in WITH_RANGES and here.intersection(integers.CONVOLUTIONS) and here - {*integers.CONVOLUTIONS}:
+                yield {**one, "layers": "convolution"}
+
+    @property
+    def on_micro(self) -> bool:
+        """Whether the device runs TensorFlow Lite Micro, which has fewer operators than LiteRT."""
+        if self.device is None:
+            return False
+        profile, sort = devices.find(self.device), devices.sort_of(self.device)
+        return (profile.sort if profile else sort.name if sort else None) == MICRO
+
     def write(self, program: Program, place: Path, about: str, calibration: np.ndarray[Any, Any]) -> None:
-        from mlspec.tensor import tflite
+        from mlspec.tensor import micro, tflite
         from mlspec.tensor.trees import walked
 
         if self.io == "integer" and self.quantize not in WITH_RANGES:
@@ -49,11 +88,34 @@ class Tflite(Export):
                 f"`io: integer` needs the ranges that `quantize: int8` finds; with `quantize: {self.quantize}` there are none"
             )
             raise Problem(Finding("cannot-quantize", message, ("io",), help="`quantize: int8`, or `io: float`"))
-        simple = walked(program)
+        self._refuse_odd()
+        simple = micro.within(walked(program)) if self.on_micro else walked(program)
+        simple = equalised(simple, self.quantize, calibration)
         data = tflite.written(simple, "main", {METADATA: about}, INPUT, OUTPUT)
         if self.quantize != "none":
-            data = quantized(simple, data, self.quantize, calibration, ends=self.io == "integer")
+            data = quantized(
+                simple,
+                data,
+                self.quantize,
+                calibration,
+                ends=self.io == "integer",
+                granularity=self._granularity(),
+                sort=self.layers,
+            )
         (place / FILE).write_bytes(data)
+
+    def _granularity(self) -> str:
+        """TensorFlow Lite Micro makes floats of stored weights by one scale, the first: where there are more, it errs."""
+        return "per_tensor" if self.on_micro and (self.quantize, self.granularity) == ("weights", "auto") else self.granularity
+
+    def _refuse_odd(self) -> None:
+        """Raise Problem for a way to shorten numbers that means nothing beside the others."""
+        if self.granularity != "auto" and self.quantize not in WITH_GRANULARITY:
+            message = f"`granularity: {self.granularity}` is of scales, and `quantize: {self.quantize}` has none"
+            raise Problem(Finding("cannot-quantize", message, ("granularity",), help="`quantize: int8`, or leave it out"))
+        if self.layers != "all" and (self.quantize == "none" or self.io == "integer"):
+            why = "nothing is shortened" if self.quantize == "none" else "`io: integer` wants whole numbers from end to end"
+            raise Problem(Finding("cannot-quantize", f"`layers: {self.layers}` has no meaning where {why}", ("layers",)))
 
     def shortened(self, place: Path) -> Mapping[str, int]:
         from mlspec.tensor import tflite
@@ -71,7 +133,16 @@ class Tflite(Export):
         return tflite.operators_of((place / FILE).read_bytes())
 
 
-def quantized(program: Program, data: bytes, quantize: str, calibration: np.ndarray[Any, Any], *, ends: bool = False) -> bytes:
+def quantized(
+    program: Program,
+    data: bytes,
+    quantize: str,
+    calibration: np.ndarray[Any, Any],
+    *,
+    ends: bool = False,
+    granularity: str = "auto",
+    sort: str = "all",
+) -> bytes:
     """Shorten the numbers of a program's layers, and of what lies between layers only: see `mlspec.tensor.integers.between`.
 
     Ranges are the least and the largest number seen. (The quantizer's own default, a moving average, clips: measured, a network
@@ -82,7 +153,7 @@ def quantized(program: Program, data: bytes, quantize: str, calibration: np.ndar
 
     from mlspec.tensor.tflite import SIGNATURE, compact
 
-    recipe = _recipe(program, quantize, ends)
+    recipe = _recipe(program, quantize, ends, granularity, sort)
     # it prints what it does, and a command's output may be JSON
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -97,7 +168,7 @@ def quantized(program: Program, data: bytes, quantize: str, calibration: np.ndar
         return compact(bytes(made.quantize(ranges).quantized_model))
 
 
-def _recipe(program: Program, quantize: str, ends: bool) -> Any:
+def _recipe(program: Program, quantize: str, ends: bool, granularity: str, sort: str) -> Any:
     """Name to the quantizer each operation that it is to shorten; it knows them by what they give."""
     from ai_edge_quantizer import recipe_manager
     from ai_edge_quantizer.qtyping import TFLOperationName
@@ -106,16 +177,23 @@ def _recipe(program: Program, quantize: str, ends: bool) -> Any:
     from mlspec.tensor.tflite import BUILTINS, joined, named
 
     recipe = recipe_manager.RecipeManager()
-    nodes = integers.layers(program)
+    wanted = {"all": integers.LAYERS, "dense": integers.DENSE, "convolution": integers.CONVOLUTIONS}[sort]
+    nodes = [node for node in integers.layers(program) if node.operation in wanted]
     chosen = {node.gives.index for node in nodes if quantize in WITH_RANGES or _is_stored(program, node, quantize)}
     if not chosen:
         raise nothing_to_quantize(quantize)
     if quantize in WITH_RANGES:
-        chosen |= integers.between(program, ends=ends)
+        chosen |= integers.between(program, ends=ends, chosen=chosen)
     for node in joined(program):
         if node.gives.index in chosen and not (quantize == "int16x8" and node.operation in NOT_IN_16_BITS):
             only = f"^{named(program, node.gives, OUTPUT)};?$"
-            _shorten(recipe, only, TFLOperationName(BUILTINS[node.operation][0]), quantize, _granularity(program, node))
+            _shorten(
+                recipe,
+                only,
+                TFLOperationName(BUILTINS[node.operation][0]),
+                quantize,
+                _granularity(program, node, quantize, granularity),
+            )
     for end in ("INPUT", "OUTPUT") if ends else ():
         _shorten(recipe, ".*", TFLOperationName(end), quantize, "CHANNELWISE")
     return recipe
@@ -129,10 +207,11 @@ def _is_stored(program: Program, node: Node, quantize: str) -> bool:
 def _shorten(recipe: Any, only: str, operation: Any, quantize: str, granularity: str) -> None:
     from ai_edge_quantizer.qtyping import QuantGranularity
 
+    scales = QuantGranularity[granularity]
     if quantize == "dynamic":
-        recipe.add_dynamic_config(regex=only, operation_name=operation, num_bits=8)
+        recipe.add_dynamic_config(regex=only, operation_name=operation, num_bits=8, granularity=scales)
     elif quantize == "weights":
-        recipe.add_weight_only_config(regex=only, operation_name=operation, num_bits=8)
+        recipe.add_weight_only_config(regex=only, operation_name=operation, num_bits=8, granularity=scales)
     elif quantize == "float16":
         recipe.add_quantization_config(regex=only, operation_name=operation, **_float16())
     else:
@@ -141,11 +220,11 @@ def _shorten(recipe: Any, only: str, operation: Any, quantize: str, granularity:
             operation_name=operation,
             activation_num_bits=16 if quantize == "int16x8" else 8,
             weight_num_bits=8,
-            weight_granularity=QuantGranularity[granularity],
+            weight_granularity=scales,
         )
 
 
-def _granularity(program: Program, node: Node) -> str:
+def _granularity(program: Program, node: Node, quantize: str, asked: str) -> str:
     """Whether the outputs of a layer each have a scale of their own.
 
     For convolutions they have. For a dense layer 24 bytes an output are much beside its weights, and kernels older than 2024 know
@@ -153,7 +232,9 @@ def _granularity(program: Program, node: Node) -> str:
     """
     import numpy as np
 
-    if node.operation not in ("dense", "dense_each"):
+    if asked != "auto":
+        return "TENSORWISE" if asked == "per_tensor" else "CHANNELWISE"
+    if node.operation not in ("dense", "dense_each") or quantize not in WITH_RANGES:
         return "CHANNELWISE"
     sizes = np.abs(program.constants[node.takes[1].index]).max(axis=1)
     return "TENSORWISE" if np.median(sizes) * 4 >= sizes.max() else "CHANNELWISE"

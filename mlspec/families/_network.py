@@ -97,6 +97,7 @@ def instructed(estimator: Any, training: Mapping[str, Any], states: Any) -> None
         estimator.set_params(early_stopping_rounds=int(stopping["patience"]), min_delta=float(stopping["min_delta"]))
     if training.get("mixed_precision"):
         estimator.set_params(mixed_precision=training["mixed_precision"])
+    estimator.set_params(**{name: training[name] for name in ("prune", "distill") if training.get(name)})
     estimator.states = states
 
 
@@ -123,10 +124,10 @@ def dropped(rate: float) -> Iterator[dict[str, Any]]:
 SEQUENCE = Needs(places=True)
 """Steps and pixels are standardised by channel, inside the network: each place by itself would lose what they have in common."""
 
-OWN = {"min_delta": 0.0, "mixed_precision": "auto"}
-"""Settings that only the spec's `training` has."""
+OWN: dict[str, Any] = {"min_delta": 0.0, "mixed_precision": "auto", "prune": None, "distill": None}
+"""Settings that only the spec's `training` and `compress` have."""
 
-PARTS = ("states", "_ready")
+PARTS = ("states", "lessons", "_ready")
 """What an estimator has while it works, and no pickle does."""
 
 
@@ -136,6 +137,7 @@ class NetworkRegressor:
     `body` describes its layers and `shape` how a row is read. Once fitted, `layers_` are its layers as plain dicts with NumPy
     arrays, channels last, so that PyTorch is needed to predict but not to unpickle; `history_` has the loss and a metric of each
     epoch, on training rows and on those held back; `n_iter_` are the epochs that were trained, of which `best_epoch_` counts.
+    `lessons` are what a teacher says of the training rows, a column a class; one that was pruned has `pruned_`.
     """
 
     kind: ClassVar[str] = "regressor"
@@ -159,6 +161,7 @@ class NetworkRegressor:
         self.body, self.shape, self.usual, self.random_state = body, shape, usual, random_state
         self.settings = {**Learning.model_construct().settings(), **OWN, **settings}
         self.states: Any = None
+        self.lessons: Any = None
 
     device_route: ClassVar[Route] = ("model", "params", "device")
     shape_route: ClassVar[Route] = ("model", "params", "shape")
@@ -189,7 +192,7 @@ class NetworkRegressor:
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state)
-        self.states = None
+        self.states = self.lessons = None
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags

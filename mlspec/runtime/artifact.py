@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -48,3 +49,13 @@ def digest(path: Path) -> str:
     for file_path in sorted(one for one in path.rglob("*") if one.is_file()):
         whole.update(f"{file_path.relative_to(path).as_posix()}\0{digest(file_path)}\n".encode())
     return whole.hexdigest()
+
+
+def move(place: Path, target: Path) -> None:
+    """Put a finished directory in its place; one that is there already is replaced."""
+    place.chmod(0o755)
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    elif target.exists():
+        target.unlink()
+    place.rename(target)

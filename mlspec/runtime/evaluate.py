@@ -41,7 +41,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     test, table = answers["test"], tables["test"]
     if not len(test):
         raise Problem(Finding("no-test-rows", "the test split is empty, so nothing can be said of the model", ("splits",)))
-    judge = Judge(wanted(params), params, _groups(table, params.get("group_by")))
+    judge = Judge(wanted(params), params, groups(table, params.get("group_by")))
     measured = judge.estimates(test)
     report = {
         "task": dict(task),
@@ -159,7 +159,7 @@ class Judge:
         }
 
 
-def _groups(table: pl.DataFrame, group_by: str | Sequence[str] | None) -> Array | None:
+def groups(table: pl.DataFrame, group_by: str | Sequence[str] | None) -> Array | None:
     """Return the group of each row as an integer: rows of one group are not independent, so intervals count groups."""
     names = [group_by] if isinstance(group_by, str) else list(group_by or ())
     if not names:

@@ -39,6 +39,7 @@ class Evidence:
     importance: Json | None
     params: Json
     chosen: Json | None = None
+    teacher: Json | None = None
 
     @property
     def primary(self) -> str | None:
@@ -101,6 +102,18 @@ def score_rows(evidence: Evidence) -> list[dict[str, Any]]:
             **{split: splits.get(split, {}).get("metrics", {}).get(name) for split in ("train", "dev")},
         })  # fmt: skip
     return rows
+
+
+def teacher_rows(evidence: Evidence) -> list[dict[str, Any]]:
+    """Return a row for each test metric that both have, of a model that learned from another: its score, the other's, the gap."""
+    if evidence.teacher is None:
+        return []
+    mine, theirs = evidence.metrics["metrics"], evidence.teacher["metrics"]
+    names = sorted(mine.keys() & theirs.keys(), key=lambda one: (one != evidence.primary, one))
+    return [
+        {"title": metric_title(name), "student": mine[name], "teacher": theirs[name], "gain": _gain(mine[name], theirs[name])}
+        for name in names
+    ]
 
 
 def _gain(new: Json, before: Json | None) -> float | None:

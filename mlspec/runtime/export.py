@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,13 @@ import polars as pl
 from mlspec import kinds
 from mlspec.diagnostic import Finding, Problem
 from mlspec.exports._export import Export
+from mlspec.exports.tflite import Tflite
 from mlspec.lowering import Lowered, lowered
 from mlspec.runtime import evaluate, pickled
-from mlspec.runtime.artifact import read_json, write_json
-from mlspec.runtime.edge import bundle, proof, verdicts
+from mlspec.runtime.artifact import move, read_json, write_json
+from mlspec.runtime.edge import bundle, micro, proof, verdicts
 from mlspec.runtime.edge.device import runner
 from mlspec.runtime.edge.metadata import device_rows, metadata
-from mlspec.runtime.package import _move as move
 from mlspec.runtime.slices import slices
 from mlspec.tensor.cost import macs
 
@@ -49,12 +50,16 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     train, test = pl.read_parquet(inputs["train"]), pl.read_parquet(inputs["test"])
     made = lowered(model)
     about = metadata(model, made, export, params, metrics)
-    fed = runner.feed(device_rows(model, made, _spread(train, export.calibration_rows)), about)
+    fed = runner.feed(device_rows(model, made, spread(train, export.calibration_rows)), about)
     place = Path(tempfile.mkdtemp(dir=outputs["bundle"].parent, prefix=".writing-"))
     try:
-        _write(export, made, place, about, fed)
-        proved = _proof(export, place, model, made, about, test, params)
-        bundle.write_samples(place, picked := bundle.samples(fed, int(params["seed"])), made_scores(place, picked, about))
+        write(export, made, place, about, fed)
+        picked = bundle.samples(fed, int(params["seed"]))
+        scores = made_scores(place, picked, about)
+        more = {"micro": micro.tried(place, picked, scores)} if isinstance(export, Tflite) and export.on_micro else {}
+        proved = {**_proof(export, place, model, made, about, test, params), **more}
+        proved["requirements"] += verdicts.of_micro(proved, list(params["route"]))
+        bundle.write_samples(place, picked, scores)
         write_json(place / "proof.json", proved)
         bundle.seal(place)
         timing = _timing(export, place, made, about)
@@ -74,18 +79,38 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     }
 
 
+def external(params: Mapping[str, Any], file_digest: Any) -> dict[str, Any]:
+    """Return what decides besides the params, for cache keys: the versions of what writes and runs the format."""
+    export = kinds.load("mlspec.exports", params["export"]["kind"]).model_validate(params["export"])
+    names = [name.replace("_", "-") for name in NEEDED.get(params["export"]["kind"], ())]
+    micros = [micro.PACKAGE] if isinstance(export, Tflite) and export.on_micro else []
+    return {name: _version(name) for name in (*names, *micros)}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def lacking(kind: str) -> list[str]:
+    """Return the libraries that a format needs and that are not installed here."""
+    return [name for name in NEEDED.get(kind, ()) if find_spec(name) is None]
+
+
 def _member(params: Mapping[str, Any]) -> Export:
     asked = params["export"]
     export = kinds.load("mlspec.exports", asked["kind"]).model_validate(asked)
     assert isinstance(export, Export)
-    absent = [name for name in NEEDED.get(export.kind, ()) if find_spec(name) is None]
+    absent = lacking(export.kind)
     if absent:
         message = f"`kind: {export.kind}` needs {', '.join(absent)}, which {'is' if len(absent) == 1 else 'are'} not installed"
         raise Problem(Finding("missing-library", message, (*params["route"], "kind"), help="pip install 'mlspec[edge]'"))
     return export
 
 
-def _spread(table: pl.DataFrame, count: int) -> pl.DataFrame:
+def spread(table: pl.DataFrame, count: int) -> pl.DataFrame:
     """Return so many rows, evenly from the whole table."""
     if table.height <= count:
         return table
@@ -93,7 +118,8 @@ def _spread(table: pl.DataFrame, count: int) -> pl.DataFrame:
     return table.select(pl.all().gather(pl.Series(places)))
 
 
-def _write(export: Export, made: Lowered, place: Path, about: Json, fed: np.ndarray[Any, Any]) -> None:
+def write(export: Export, made: Lowered, place: Path, about: Json, fed: np.ndarray[Any, Any]) -> None:
+    """Write the files of an export, and what a device needs beside them. Raises Problem where it cannot be written."""
     from mlspec.runtime.fitting import one_blas_thread
 
     try:
@@ -136,7 +162,7 @@ def _proof(
     parity = proof.parity(expected, found, bool(made.classes))
     if made.classes:
         parity["agreement"] = proof.agreement(source, exported, expected, about["threshold"])
-    judge = evaluate.Judge(evaluate.wanted(params), params, evaluate._groups(test, params.get("group_by")))
+    judge = evaluate.Judge(evaluate.wanted(params), params, evaluate.groups(test, params.get("group_by")))
     compared = proof.compared(judge, source, exported, slices(test, params.get("slices") or ()))
     files = {one.name: one.stat().st_size for one in bundle.model_files(place)}
     told = {
@@ -148,12 +174,15 @@ def _proof(
         **compared,
         "files": files,
         "size": sum(files.values()),
+        "download": bundle.download(bundle.model_files(place)),
         "numbers": dict(sorted(export.shortened(place).items())),
         "operators": export.operators(place),
         "operations": len(made.program.nodes),
         "macs": macs(made.program),
         "runtime": about["runtime"],
     }
+    if pruned := getattr(model.named_steps["model"], "pruned_", None):
+        told["pruned"] = dict(pruned)
     if export.kind == "openvino":
         default = proof.scores(place, device_rows(model, made, test), "default")
         told["device_default"] = {"max_difference": float(np.abs(default.astype(float) - found).max(initial=0.0))}
@@ -166,10 +195,12 @@ def _timing(export: Export, place: Path, made: Lowered, about: Json) -> Json:
     told: Json = {"exported": proof.timing(place, MEASURED)}
     if export.quantize == "none":
         return told
-    plain = export.model_copy(update={"quantize": "none", "io": "float"} if hasattr(export, "io") else {"quantize": "none"})
+    plain = type(export).model_validate(
+        {"kind": export.kind, "device": export.device}
+    )  # what else it says is of how numbers are shortened
     with tempfile.TemporaryDirectory(prefix="mlspec-") as name:
         there = Path(name)
-        _write(plain, made, there, {**about, "quantize": "none"}, np.zeros((1, len(made.inputs)), dtype=np.float32))
+        write(plain, made, there, {**about, "quantize": "none"}, np.zeros((1, len(made.inputs)), dtype=np.float32))
         shutil.copyfile(place / "samples.json", there / "samples.json")
         bundle.seal(there)
         told["float"] = proof.timing(there, MEASURED)

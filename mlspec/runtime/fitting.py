@@ -52,11 +52,13 @@ def fit(
     features: Matrix,
     target: Matrix,
     params: Mapping[str, Any] | None = None,
+    lessons: Matrix | None = None,
 ) -> Pipeline:
     """Fit a family's estimator on features; return the scikit-learn pipeline from raw rows to predictions.
 
     `params` are those of the step: `training`, what the spec's section of that name says to families that are trained in rounds
-    of ours, and `checkpoints`, a place for states to go on from after a break, which are gone once all is learned.
+    of ours, and `checkpoints`, a place for states to go on from after a break, which are gone once all is learned. `lessons` are
+    what a teacher says of the rows.
     Raises Problem where the family and the data do not go together.
     """
     if task["kind"] == CLASSIFICATION and np.unique(target).size < 2:
@@ -65,8 +67,10 @@ def fit(
     estimator = family.estimator(task["kind"], seed)
     if family.needs().categories == "codes":
         estimator.set_params(categorical_features=featurizer.codes_ or None)
-    states = checkpoints.opened(family, params or {}, features, target)
+    states = checkpoints.opened(family, params or {}, features, target, *(() if lessons is None else (lessons,)))
     family.instruct(estimator, (params or {}).get("training") or {}, states)
+    if lessons is not None:
+        estimator.lessons = lessons
     with one_blas_thread():
         _fit(family, estimator, features, target)
     family.settle(estimator)
@@ -101,6 +105,8 @@ def facts(pipeline: Pipeline, task: Mapping[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {"features": len(featurizer.feature_names_), "estimator": type(estimator).__name__}
     if task["kind"] == CLASSIFICATION:
         told["classes"] = len(estimator.classes_)
+    if pruned := getattr(estimator, "pruned_", None):
+        told |= {name: pruned[name] for name in ("weights_before", "weights_after", "zeros")}
     limit = getattr(estimator, "max_iter", None) or getattr(estimator, "n_estimators", None)  # as the library calls its rounds
     iterations = getattr(estimator, "n_iter_", None)
     if iterations is not None and isinstance(limit, int) and limit > 0:

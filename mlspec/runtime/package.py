@@ -13,7 +13,7 @@ from typing import Any
 import mlspec
 from mlspec import families
 from mlspec.runtime import pickled, sources
-from mlspec.runtime.artifact import digest, read_json, write_json, write_text
+from mlspec.runtime.artifact import digest, move, read_json, write_json, write_text
 from mlspec.runtime.hyperparameters import settled
 from mlspec.runtime.model_card import card
 from mlspec.runtime.rows import Field
@@ -60,7 +60,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
         if "edge" in inputs:
             shutil.copytree(inputs["edge"], place / "edge")
         write_text(place / "model_card.md", card(about, schema, manifest, metrics, decision, params))
-        _move(place, outputs["package"])
+        move(place, outputs["package"])
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
@@ -124,13 +124,3 @@ def _brought(params: Mapping[str, Any]) -> Iterator[str]:
             continue
         yield name
         return
-
-
-def _move(place: Path, target: Path) -> None:
-    """Put a finished directory in its place; one that is there already is replaced."""
-    place.chmod(0o755)
-    if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target)
-    elif target.exists():
-        target.unlink()
-    place.rename(target)

@@ -57,6 +57,7 @@ def _read(inputs: Mapping[str, Path], params: Mapping[str, Any]) -> Evidence:
         cross_validation=optional("cross_validation"),
         importance=optional("importance"),
         chosen=optional("chosen"),
+        teacher=optional("teacher"),
         params=params,
     )
 
@@ -75,6 +76,7 @@ def _context(found: Evidence) -> dict[str, Any]:
         "tiles": evidence.headline(found, rows),
         "advice": advice.advise(found.decision, found.metrics, found.validation, found.manifest),
         "scores": rows,
+        "taught": evidence.teacher_rows(found),
         "metrics": found.metrics,
         "has_baseline": found.baseline is not None,
         "performance": evidence.performance(found),

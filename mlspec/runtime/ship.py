@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mlspec.runtime import report
-from mlspec.runtime.artifact import digest, read_json, write_json
-from mlspec.runtime.edge import bundle, verdicts
-from mlspec.runtime.package import _move as move
+from mlspec.runtime.artifact import digest, move, read_json, write_json
+from mlspec.runtime.edge import bundle, picture, verdicts
 
 Json = dict[str, Any]
 
@@ -32,9 +31,8 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     counted = {"passed": len(judged) - failed, "failed": failed, "unproven": len(unproven)}
     decision = {"verdict": verdict, "requirements": judged, "unproven": unproven, "summary": counted, "exports": exports}
     write_json(outputs["decision"], decision)
-    report.write_page(
-        outputs["page"], "edge.html.j2", {"about": _about(params), "verdict": verdict, "counted": counted, "exports": exports}
-    )
+    told = {"about": _about(params), "verdict": verdict, "counted": counted, "exports": exports}
+    report.write_page(outputs["page"], "edge.html.j2", {**told, "drawing": picture.of_exports(exports)})
     place = Path(tempfile.mkdtemp(dir=outputs["bundle"].parent, prefix=".writing-"))
     try:
         for one in params["exports"]:
@@ -63,7 +61,7 @@ def _export(one: Json, inputs: Mapping[str, Path]) -> Json:
         *verdicts.of_memory(proof, timing, one["limits"]),
     ]
     named = [{**entry, "name": f"{one['name']}: {entry['name']}"} for entry in found]
-    warnings = []
+    warnings = list(_pruned(proof))
     if timing.get("slower_than_float"):
         before, after = (timing[part]["latency_ms"]["p50"] for part in ("float", "exported"))
         warnings.append(f"it is slower here than the same model in float32: {after:.3g} ms against {before:.3g} ms")
@@ -79,6 +77,21 @@ def _export(one: Json, inputs: Mapping[str, Path]) -> Json:
         "proof": {name: value for name, value in proof.items() if name != "requirements"},
         "timing": timing,
     }
+
+
+def _pruned(proof: Json) -> Iterator[str]:
+    """Say what pruning has brought here: bytes that are delivered count, and zeros are delivered too."""
+    told = proof.get("pruned")
+    if told is None:
+        return
+    before, after = told["weights_before"], told["weights_after"]
+    if told["structured"]:
+        yield f"pruned by whole units: {after:,} of {before:,} weights are left, and size and latency are of what is left"
+    else:
+        yield (
+            f"pruned by single weights: {told['zeros']:,} of {before:,} are zero; the files are as large and as slow as before, "
+            "and only their compressed download is smaller"
+        )
 
 
 def _manifest(params: Mapping[str, Any], inputs: Mapping[str, Path]) -> Json:

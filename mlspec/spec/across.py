@@ -155,7 +155,7 @@ def target_column(project: Project) -> Iterator[Finding]:
         )
 
 
-@reads("model", "baseline", "task")
+@reads("model", "baseline", "task", "compress")
 def families(project: Project) -> Iterator[Finding]:
     """A family fits the task, and its parameters fit each other."""
     if project.task is None or project.task.kind not in ("classification", "regression"):
@@ -164,6 +164,9 @@ def families(project: Project) -> Iterator[Finding]:
         family = getattr(project, name)
         if family is not None and hasattr(family, "findings"):
             yield from family.findings(project.task.kind, (name,))
+    teacher = project.compress.distill.teacher if project.compress and project.compress.distill else None
+    if teacher is not None and hasattr(teacher, "findings"):
+        yield from teacher.findings(project.task.kind, ("compress", "distill", "teacher"))
 
 
 @reads("requirements", "task", "evaluation")
@@ -512,6 +515,8 @@ def implied() -> Mapping[str, Op]:
         "trial": ops.TRIAL,
         "choose": ops.CHOOSE,
         "featurize": ops.FEATURIZE,
+        "featurize_teacher": ops.FEATURIZE,
+        "train_teacher": ops.TRAIN,
         "train": ops.TRAIN,
         "featurize_baseline": ops.FEATURIZE,
         "train_baseline": ops.TRAIN,
@@ -519,6 +524,7 @@ def implied() -> Mapping[str, Op]:
         "fold": ops.FOLD,
         "evaluate": ops.EVALUATE,
         "evaluate_baseline": ops.EVALUATE,
+        "evaluate_teacher": ops.EVALUATE,
         "decide": ops.DECIDE,
         "explain": ops.EXPLAIN,
         "report": ops.REPORT_OP,
@@ -548,10 +554,14 @@ def _of_one_model(project: Project) -> Iterator[tuple[str, set[str]]]:
 
     training, tuning = project.training, project.training.tuning
     exports = [f"export_{name}" for _, name in fan_out.exports(project.exports)]
+    untaught = project.compress is None or _untaught(project)
     left_out = {
         "suggest": tuning is None,
         "trial": tuning is None,
         "choose": tuning is None,
+        "featurize_teacher": untaught,
+        "train_teacher": untaught,
+        "evaluate_teacher": untaught,
         "featurize_baseline": project.baseline is None or project.baseline.kind == "sklearn.dummy",
         "cross_validate": not training.cross_validation,
         "fold": not training.cross_validation or "folds" not in project.pipeline.fan_out,
@@ -569,6 +579,12 @@ def _of_one_model(project: Project) -> Iterator[tuple[str, set[str]]]:
             yield from ((one, given) for one in many.get(name, [name]))
 
 
+def _untaught(project: Project) -> bool:
+    from mlspec.spec.compress import distilled
+
+    return distilled(project) is None
+
+
 def _of_items(made: Mapping[str, set[str]], values: Iterable[Any] | None) -> dict[str, set[str]]:
     """Return the steps under the names that they have for each item, with those for all."""
     from mlspec import fan_out
@@ -584,7 +600,7 @@ OPEN = {"suggest": {"trials"}, "choose": {"chosen"}, "ship": {"bundle", "decisio
 """What steps give whose op does not say it."""
 
 
-@reads("steps", "task", "data", "model", "baseline", "training", "evaluation", "pipeline", "for_each")
+@reads("steps", "task", "data", "model", "baseline", "training", "evaluation", "compress", "pipeline", "for_each")
 def own_steps(project: Project) -> Iterator[Finding]:
     """The user's steps refer to steps that there are, and to outputs that these have."""
     given = _implied(project) if project.steps else None

@@ -111,9 +111,7 @@ class Project(Section):
         default_factory=untouched("mlspec.spec.evaluation:Evaluation"), description="How the model is judged."
     )
     exports: tuple[Export, ...] = Field((), description="Other formats, for serving and the edge; each is gated.")
-    compress: Annotated[Compress | None, Later("the model keeps its size")] = Field(
-        None, description="How the model is made smaller."
-    )
+    compress: Compress | None = Field(None, description="How the model is made smaller.")
     deployment: Annotated[Deployment | None, NOT_SERVED] = Field(None, description="Where and how the model answers.")
     hardware: Hardware = Field(
         default_factory=untouched("mlspec.spec.hardware:Hardware"), description="What machines are asked for."

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from mlspec.tensor.program import Node, Program
 
 LAYERS = ("dense", "dense_each", "conv2d", "depthwise_conv2d", "matmul")
 """Operations that multiply by many numbers: theirs are shortened."""
+
+DENSE, CONVOLUTIONS = ("dense", "dense_each"), ("conv2d", "depthwise_conv2d")
+"""Sorts of layers: the one may lose in 8 bits what the other does not."""
 
 BETWEEN = {
     "add",
@@ -31,13 +36,14 @@ def layers(program: Program) -> list[Node]:
     return [node for node in program.needed if node.operation in LAYERS]
 
 
-def between(program: Program, *, ends: bool) -> set[int]:
+def between(program: Program, *, ends: bool, chosen: Collection[int] | None = None) -> set[int]:
     """Return which values besides those of layers can be whole numbers: nothing needs to be converted for them.
 
     An operation is one of them where all that it takes, and all that is made of what it gives, is in whole numbers. So a whole
     convolutional network is, but not what lies before and after layers: features of 0.01 and of 20,000, or the state of a
     recurrent layer and the sums that a layer norm takes apart, whose small parts one scale of 256 steps would lose. With `ends`
-    the program's input and output are whole numbers too; without, the last softmax keeps its digits.
+    the program's input and output are whole numbers too; without, the last softmax keeps its digits. `chosen` are the layers (by
+    the value that they give) that are shortened, where not all are.
     """
     assert program.output is not None
     nodes, last = program.needed, program.output.index
@@ -46,7 +52,7 @@ def between(program: Program, *, ends: bool) -> set[int]:
         for one in node.takes:
             readers.setdefault(one.index, []).append(node)
     whole = {node.gives.index for node in nodes if node.operation in BETWEEN}
-    fixed = {node.gives.index for node in layers(program)}
+    fixed = {node.gives.index for node in layers(program)} if chosen is None else set(chosen)
     if ends:
         fixed.add(0)
         whole |= _leading(program)

@@ -16,14 +16,15 @@ from pathlib import Path
 
 import pytest
 
+from mlspec.runtime.artifact import digest
 from tests.conformance.isolated import offline
 
 ROOT = Path(__file__).parent.parent.parent
 SPECS = sorted(path.stem for path in (ROOT / "specs").glob("*.yaml"))
 BACKENDS = ("kfp", "prefect", "zenml")
 EVIDENCE = ("evaluate.metrics", "evaluate.predictions", "split.manifest", "decide.decision", "train.model", "report.page")
-FURTHER = ("choose.chosen", "summary.summary", "summary.page")
-"""Evidence of specs that search or that make a model for each item."""
+FURTHER = ("choose.chosen", "summary.summary", "summary.page", "export.proof", "ship.bundle")
+"""Evidence of specs that search, that make a model for each item, or that export it."""
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,12 @@ class Ran:
 def of_all(name: str) -> str:
     """Return an output's name without the item that its step is for."""
     step, _, output = name.partition(".")
-    return f"{step.partition('__')[0]}.{output}"
+    family = "export" if step.startswith("export_") else step.partition("__")[0]
+    return f"{family}.{output}"
+
+
+def content(place: Path) -> bytes:
+    return digest(place).encode() if place.is_dir() else place.read_bytes()
 
 
 def mlspec(folder: Path, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -58,9 +64,9 @@ def here(folder: Path, spec: Path, *words: str) -> Ran:
     record = json.loads((folder / told["folder"] / "run.json").read_text())["steps"]
     evidence = {}
     for step, one in record.items():
-        for output, digest in one.get("outputs", {}).items():
+        for output, known in one.get("outputs", {}).items():
             if of_all(f"{step}.{output}") in (*EVIDENCE, *FURTHER):
-                evidence[f"{step}.{output}"] = (folder / ".mlspec" / "objects" / digest[:2] / digest).read_bytes()
+                evidence[f"{step}.{output}"] = content(folder / ".mlspec" / "objects" / known[:2] / known)
     return Ran(told["state"], {name: step["state"] for name, step in told["steps"].items()}, evidence)
 
 
@@ -80,9 +86,7 @@ def there(folder: Path, backend: str, spec: Path, *words: str) -> Ran:
     assert ran.returncode == int(told["state"] != "succeeded"), ran.stdout + ran.stderr
     if told["state"] != "succeeded":
         assert "Traceback" not in ran.stdout.splitlines()[-1]
-    evidence = {
-        name: Path(place).read_bytes() for name, place in told["artifacts"].items() if of_all(name) in (*EVIDENCE, *FURTHER)
-    }
+    evidence = {name: content(Path(place)) for name, place in told["artifacts"].items() if of_all(name) in (*EVIDENCE, *FURTHER)}
     return Ran(told["state"], told["steps"], evidence)
 
 

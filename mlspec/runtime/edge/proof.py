@@ -102,7 +102,8 @@ def answers(found: Array, source: Answers, about: Mapping[str, Any]) -> Answers:
         place = classes.index(positive)
         guess = labels[np.where(found[:, place] >= threshold, place, 1 - place)]
     truth = np.asarray(source.labels)[source.truth]
-    return metric.classified(truth, guess, found.astype(float), list(classes), positive)
+    # sums of float32 may end a digit above 1, which metrics refuse; how far they really are off is parity's to say
+    return metric.classified(truth, guess, np.clip(found.astype(float), 0.0, 1.0), list(classes), positive)
 
 
 def parity(expected: Array, found: Array, classes: bool) -> Json:
@@ -150,13 +151,13 @@ def _pairs(source: Mapping[str, Any], exported: Mapping[str, Any]) -> Json:
         name: {
             "source": {key: one[key] for key in kept},
             "exported": {key: exported[name][key] for key in kept},
-            "drop": _drop(one, exported[name]),
+            "drop": drop(one, exported[name]),
         }
         for name, one in source.items()
     }
 
 
-def _drop(source: Mapping[str, Any], exported: Mapping[str, Any]) -> float | None:
+def drop(source: Mapping[str, Any], exported: Mapping[str, Any]) -> float | None:
     """How much worse, as a share of the source's score; below 0 where it is better."""
     before, after = source["value"], exported["value"]
     if before is None or after is None:

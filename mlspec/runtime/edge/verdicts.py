@@ -10,6 +10,9 @@ from mlspec.runtime.edge.proof import TOLERANCES
 
 Json = Mapping[str, Any]
 HOST = "host"
+ROUNDED = 0.1
+"""How far kernels of whole numbers may be apart, as a share. Those of TensorFlow Lite Micro give what LiteRT's reference kernels
+give, to a step or two; the fast ones that LiteRT takes round otherwise (measured: 13 steps of 256 at most, which is 0.05)."""
 ORDER = ("fail", "unproven", "pass")
 
 
@@ -63,6 +66,41 @@ def _drop(proof: Json, most: float, route: list[str | int]) -> dict[str, Any]:
     )
 
 
+def of_micro(proof: Json, route: list[str | int]) -> Iterator[dict[str, Any]]:
+    """Yield the verdict on running on a microcontroller, where the export is for one, and its kernels were asked."""
+    found = proof.get("micro")
+    if found is None:
+        return
+    place: list[str | int] = [*route, "device"]
+    name, target = "runs on TensorFlow Lite Micro", "all operators"
+    if "unproven" in found:
+        yield entry(name, target, None, None, place, found["unproven"])
+        return
+    if "refused" in found:
+        runtime = devices.sorts()[devices.TESTED].runs.get(proof["format"])
+        why = devices.refused_numbers(runtime, proof["quantize"]) or "its kernels do not take the model"
+        yield entry(name, target, None, False, place, f"{why} ({found['refused']})")
+        return
+    yield entry(name, target, None, True, place)
+    floats = devices.NUMBERS[proof["quantize"]] == "float32"
+    most, worst, steps = TOLERANCES["none"].difference if floats else ROUNDED, found["max_difference"], found["max_steps"]
+    reason = "" if steps is None else f"{steps} of the steps of its whole numbers"
+    assert most is not None
+    passed = worst is not None and worst <= most
+    yield entry("largest difference of TensorFlow Lite Micro from LiteRT", f"<= {most:g}", worst, passed, place, reason)
+
+
+def of_arena(proof: Json, memory: int, place: list[str | int]) -> Iterator[dict[str, Any]]:
+    """Yield the verdict on what TensorFlow Lite Micro works in. Here its pointers are twice as long as on a microcontroller:
+    what fits with them fits there, and what exceeds the memory without them does not."""
+    found = proof.get("micro", {}).get("arena")
+    if found is None:
+        return
+    passed = True if found["bytes"] <= memory else False if found["tensors"] > memory else None
+    reason = f"{found['tensors']:,} of them are numbers, the others hold pointers of 64 bits: on the device there are fewer"
+    yield entry("arena in bytes", f"<= {memory}", found["bytes"], passed, place, reason)
+
+
 def of_memory(proof: Json, timing: Json, limits: Json) -> Iterator[dict[str, Any]]:
     """Yield the verdict on `hardware.edge.memory`: files that exceed it fail; what a process takes here proves nothing there."""
     most = limits["memory"]
@@ -72,6 +110,9 @@ def of_memory(proof: Json, timing: Json, limits: Json) -> Iterator[dict[str, Any
     place: list[str | int] = ["hardware", "edge", "memory"]
     if size > most:
         yield entry("size in bytes", f"<= {most}", size, False, place, "the files alone need more memory than there is")
+        return
+    if proof.get("micro", {}).get("arena"):
+        yield from of_arena(proof, most, place)
         return
     reason = f"the process took {here:g} MiB here, above an interpreter with NumPy: bench.py measures it on the device"
     yield entry("memory in bytes", f"<= {most}", None, None, place, reason)
@@ -107,6 +148,8 @@ def of_room(proof: Json, device: str | None, route: list[str | int]) -> Iterator
     why = None if profile is None else devices.fits(profile, proof["size"])
     if why:
         yield entry("room on the device", "the files fit", proof["size"], False, [*route, "device"], why)
+    if profile is not None and profile.memory:
+        yield from of_arena(proof, max(profile.memory), [*route, "device"])
 
 
 def verdict(entries: list[dict[str, Any]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from mlspec.diagnostic import Finding, Problem, Route
 from mlspec.entrypoint import blame, load
+from mlspec.runtime.networks import pruning
 from mlspec.runtime.networks.layers import Chance, Network, built, fitted, loaded, run
 from mlspec.runtime.networks.training import (
     Plan,
@@ -105,11 +107,15 @@ def fit(estimator: Any, features: Array, answers: Array, weights: Array | None) 
     )
     numbers = _numbers(features)
     known = torch.from_numpy(answers.astype(np.int64) if classes is not None else ((answers - shift) / scale).astype(np.float32))
+    lessons = None if estimator.lessons is None else torch.from_numpy(((estimator.lessons - shift) / scale).astype(np.float32))
     counts = torch.from_numpy(np.ones(len(answers), np.float32) if weights is None else weights.astype(np.float32))
     with reproducible():
-        rows, held = _split(estimator, Rows(numbers, known, counts), answers, classes is not None)
+        rows, held = _split(estimator, Rows(numbers, known, counts, lessons), answers, classes is not None)
         network = estimator.network(rows.features, outputs)
-        progress = learned(network, rows, held, _plan(estimator, device, scale, classes is not None), estimator.states)
+        plan = _plan(estimator, device, scale, classes is not None)
+        progress = learned(network, rows, held, plan, estimator.states)
+        if estimator.settings["prune"]:
+            network, progress = _pruned(estimator, network.cpu(), rows, held, plan, progress)
         estimator.keep(network.cpu(), scale, shift)
     _told(estimator, progress, device)
 
@@ -131,8 +137,24 @@ def _split(estimator: Any, rows: Rows, answers: Array, stratified: bool) -> tupl
         stratify=answers if stratified else None,
     )
     places = [torch.from_numpy(np.sort(part)) for part in parts]
-    kept, held = (Rows(rows.features[part], rows.answers[part], rows.weights[part]) for part in places)
+    kept, held = (rows.at(part, "cpu") for part in places)
     return kept, held
+
+
+def _pruned(
+    estimator: Any, network: Network, rows: Rows, held: Rows | None, plan: Plan, before: Progress
+) -> tuple[Network, Progress]:
+    """Leave weights out and train the others on. After a break that is done anew, from the states of the whole network."""
+    asked = estimator.settings["prune"]
+    share = float(asked["sparsity"])
+    found = pruning.smaller(network, share) if asked["structured"] else pruning.sparser(network, share)
+    again = replace(plan, epochs=int(asked["epochs"]), seed=seed_of(plan.seed, "pruned"))
+    after = learned(found.network, rows, held, again, None, found.masks)
+    estimator.pruned_ = {**asked, **found.told(network)}
+    late = [{**one, "epoch": before.epoch + int(one["epoch"] or 0)} for one in after.history]
+    return found.network, replace(
+        after, epoch=before.epoch + after.epoch, best_epoch=before.epoch + after.best_epoch, history=[*before.history, *late]
+    )
 
 
 def _plan(estimator: Any, device: str, unit: float, classes: bool) -> Plan:
@@ -146,6 +168,7 @@ def _plan(estimator: Any, device: str, unit: float, classes: bool) -> Plan:
             "loss": "log_loss" if classes else settings["loss"],
             "seed": estimator.random_state,
             "unit": unit,
+            **(settings["distill"] or {}),
         }
     )
 

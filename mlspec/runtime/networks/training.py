@@ -32,6 +32,9 @@ ON_THE_DEVICE = 2**31
 PLATEAU = 3
 """Epochs without a gain after which `schedule: plateau` halves the learning rate."""
 
+LEAST = 1e-6
+"""The least probability that a teacher is taken to give: a forest says 0 of what it has not seen."""
+
 EXACT = os.environ.get("CUBLAS_WORKSPACE_CONFIG", ":16:8")
 """What cuBLAS, and recurrent layers on it, need to give the same bytes twice; it is read before the first call."""
 
@@ -90,7 +93,9 @@ def chosen_device(asked: str, route: Route) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network is trained. `unit` is what 1 is in the answers' own unit (regression)."""
+    """How a network is trained. `unit` is what 1 is in the answers' own unit (regression). `labels` is how much labels count
+    beside a teacher's lessons, which are softened by `temperature`.
+    """
 
     epochs: int
     batch_size: int
@@ -105,6 +110,8 @@ class Plan:
     seed: int
     loss: str
     unit: float = 1.0
+    temperature: float = 1.0
+    labels: float = 1.0
 
     @property
     def short_numbers(self) -> bool:
@@ -116,11 +123,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows as tensors: features, answers, and a weight each."""
+    """Rows as tensors: features, answers, a weight each, and what a teacher says of them, where there is one."""
 
     features: Any
     answers: Any
     weights: Any
+    lessons: Any = None
 
     def __len__(self) -> int:
         return len(self.features)
@@ -129,12 +137,14 @@ class Rows:
         """Return the rows where they are computed with, if they fit there; else each batch is sent."""
         if self.features.nbytes > ON_THE_DEVICE:
             return self
-        return Rows(*(one.to(device) for one in (self.features, self.answers, self.weights)))
+        return Rows(*(one if one is None else one.to(device) for one in self._parts()))
 
-    def at(self, places: Any, device: str) -> tuple[Any, Any, Any]:
+    def _parts(self) -> tuple[Any, Any, Any, Any]:
+        return self.features, self.answers, self.weights, self.lessons
+
+    def at(self, places: Any, device: str) -> Rows:
         places = places.to(self.features.device)
-        features, answers, weights = (one[places].to(device) for one in (self.features, self.answers, self.weights))
-        return features, answers, weights
+        return Rows(*(one if one is None else one[places].to(device) for one in self._parts()))
 
 
 @dataclass
@@ -151,17 +161,22 @@ class Progress:
     waited: int = 0
 
 
-def learned(network: Any, rows: Rows, held: Rows | None, plan: Plan, states: Any = None) -> Progress:
+def learned(
+    network: Any, rows: Rows, held: Rows | None, plan: Plan, states: Any = None, masks: Mapping[str, Any] | None = None
+) -> Progress:
     """Train a network, and leave in it what it has learned: with rows held back, the state that did best on them.
 
-    With `states`, training goes on from the newest of them, to the same bytes as if it had never been interrupted.
+    With `states`, training goes on from the newest of them, to the same bytes as if it had never been interrupted. `masks`, by
+    the name of a weight, say which of its numbers stay 0.
     """
-    return _Training(network, rows.on(plan.device), held and held.on(plan.device), plan, states).run()
+    fixed = {name: mask.to(plan.device) for name, mask in (masks or {}).items()}
+    return _Training(network, rows.on(plan.device), held and held.on(plan.device), plan, states, fixed).run()
 
 
 class _Training:
-    def __init__(self, network: Any, rows: Rows, held: Rows | None, plan: Plan, states: Any) -> None:
+    def __init__(self, network: Any, rows: Rows, held: Rows | None, plan: Plan, states: Any, masks: Mapping[str, Any]) -> None:
         self.network, self.rows, self.held, self.plan, self.states = network.to(plan.device), rows, held, plan, states
+        self.masks = masks
         learns = [one for one in network.parameters() if one.requires_grad]
         self.optimizer = torch.optim.AdamW(learns, lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=False)
         self.parts = self._parts(len(rows))
@@ -211,19 +226,28 @@ class _Training:
 
     def _step(self, places: Any) -> None:
         now, plan = self.now, self.plan
-        features, answers, weights = self.rows.at(places, plan.device)
+        batch = self.rows.at(places, plan.device)
+        weights = batch.weights
         for group in self.optimizer.param_groups:
             group["lr"] = plan.learning_rate * self._factor()
         self.optimizer.zero_grad(set_to_none=True)
         with self._chance(seed_of(plan.seed, "batch", now.epoch, now.batch)):
-            given = self._given(features)
-            losses = self._losses(given, answers)
+            given = self._given(batch.features)
+            losses = self._losses(given, batch)
             loss = (losses * weights).sum() / weights.sum()
             loss.backward()
         if plan.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), plan.gradient_clip, foreach=False)
         self.optimizer.step()
-        self._count(now.sums, given.detach(), losses.detach(), answers, weights)
+        if self.masks:
+            self._mask()
+        self._count(now.sums, given.detach(), losses.detach(), batch.answers, weights)
+
+    def _mask(self) -> None:
+        with torch.no_grad():
+            for name, one in self.network.named_parameters():
+                if name in self.masks:
+                    one.masked_fill_(self.masks[name], 0.0)
 
     @contextmanager
     def _chance(self, seed: int) -> Iterator[None]:
@@ -240,8 +264,23 @@ class _Training:
             given = self.network(features)
         return given.float()
 
-    def _losses(self, given: Any, answers: Any) -> Any:
-        return LOSSES[self.plan.loss](given, answers)
+    def _losses(self, given: Any, batch: Rows) -> Any:
+        losses = LOSSES[self.plan.loss](given, batch.answers)
+        if batch.lessons is None:
+            return losses
+        apart = self._apart(given, batch.lessons)
+        return self.plan.labels * losses + (1 - self.plan.labels) * apart
+
+    def _apart(self, given: Any, lessons: Any) -> Any:
+        """How far the answers are from the teacher's (Hinton et al., 2015): the square keeps gradients as large as those of the
+        labels, whatever the temperature.
+        """
+        if self.plan.loss != "log_loss":
+            return LOSSES[self.plan.loss](given, lessons[:, 0])
+        soft = self.plan.temperature
+        wanted = torch.log_softmax(lessons.clamp_min(LEAST).log() / soft, dim=1)
+        told = torch.log_softmax(given / soft, dim=1)
+        return soft**2 * (wanted.exp() * (wanted - told)).sum(dim=1)
 
     def _count(self, sums: list[float], given: Any, losses: Any, answers: Any, weights: Any) -> None:
         """Add up weighted losses, weights, what the metric counts, and rows."""
@@ -284,9 +323,9 @@ class _Training:
         with torch.no_grad():
             for start in range(0, len(self.held), AT_ONCE):
                 places = torch.arange(start, min(start + AT_ONCE, len(self.held)))
-                features, answers, weights = self.held.at(places, self.plan.device)
-                given = self._given(features)
-                self._count(sums, given, self._losses(given, answers), answers, weights)
+                batch = self.held.at(places, self.plan.device)
+                given = self._given(batch.features)
+                self._count(sums, given, self._losses(given, batch), batch.answers, batch.weights)
         return self._means(sums)
 
     def _means(self, sums: Sequence[float]) -> tuple[float, float]:
