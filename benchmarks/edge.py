@@ -293,28 +293,43 @@ def main(names: list[str] | None = None) -> dict[str, Any]:
     return {"edge": told, "promises": [] if names else [asdict(one) for one in promises(told)]}
 
 
-def table(told: Mapping[str, Any]) -> str:
+TITLES = {"tflite": "TensorFlow Lite", "openvino": "OpenVINO", "onnx": "ONNX", "c": "C"}
+
+
+def tables(told: Mapping[str, Any]) -> str:
     """Return the figures as the README shows them."""
-    kinds = ("tflite", "openvino", "onnx", "c")
-    lines = ["| | library, µs | " + " | ".join(kinds) + " | library, µs a row | " + " | ".join(kinds) + " | size, tflite |"]
-    lines.append("|---" * 11 + "|")
-    for name, one in told.items():
-        row = [f"{one['exports'][kind]['row_speedup']:.3g} ×" for kind in kinds]
-        many = [f"{one['exports'][kind]['batch_speedup']:.2g} ×" for kind in kinds]
-        parts = [name, f"{one['source']['row_us']:.3g}", *row, f"{one['source']['batch_us'] / BATCH:.2g}", *many]
-        lines.append("| " + " | ".join([*parts, f"{one['exports']['tflite']['size_ratio']:.2f}"]) + " |")
-    lines += ["", "| int8 / float | " + " | ".join(f"{kind}: time | size" for kind in kinds[:3]) + " |", "|---" * 7 + "|"]
-    for name, one in told.items():
-        if one["int8"]:
-            cells = [
-                f"{found['time_to_float']:.2f}{' **slower**' if found['slower'] else ''} | {found['size_to_float']:.2f}"
-                for found in (one["int8"][kind] for kind in kinds[:3])
-            ]
-            lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    one = [["one row", "library", *TITLES.values(), "size, TensorFlow Lite / library"]]
+    many = [["a thousand rows", "library, a row", *TITLES.values()]]
+    fewer = [["int8 / float", *(word for kind in list(TITLES)[:3] for word in (f"{TITLES[kind]}: time", "size"))]]
+    for name, found in told.items():
+        source, exports = found["source"], [found["exports"][kind] for kind in TITLES]
+        size = f"{exports[0]['size_ratio']:.2f}"
+        one.append([name, f"{_round(source['row_us'], 3)} µs", *(_times(cell["row_speedup"]) for cell in exports), size])
+        each = f"{_round(source['batch_us'] / BATCH, 2)} µs"
+        many.append([name, each, *(_times(cell["batch_speedup"]) for cell in exports)])
+        if found["int8"]:
+            fewer.append([name, *(word for cell in found["int8"].values() for word in _fewer(cell))])
+    return "\n\n".join(_table(rows) for rows in (one, many, fewer))
+
+
+def _table(rows: list[list[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
+
+
+def _round(number: float, digits: int) -> str:
+    return f"{float(f'{number:.{digits}g}'):g}"
+
+
+def _times(speedup: float) -> str:
+    return f"{_round(speedup, 2 if speedup < 100 else 3)} ×"
+
+
+def _fewer(cell: Mapping[str, Any]) -> tuple[str, str]:
+    return f"{cell['time_to_float']:.2f}{', **slower**' if cell['slower'] else ''}", f"{cell['size_to_float']:.2f}"
 
 
 if __name__ == "__main__":
     found = main(sys.argv[1:])
     print(json.dumps(found, indent=1))
-    sys.stderr.write(table(found["edge"]) + "\n")
+    sys.stderr.write(tables(found["edge"]) + "\n")

@@ -97,7 +97,8 @@ and the C code compiled by this machine's compiler; all on x86-64, row by row wh
 The exports of a run are each run in a process of their own; the figures below are of one process.
 
 Not run for this table: no device; nothing on ARM, neither real nor emulated; not TensorFlow Lite Micro. Sizes and answers are of
-the files; that a microcontroller's runtime takes them is not shown here. {missing} are accepted in a spec and not written.
+the files; what can be shown of other processors without a device is in [emulators.md](emulators.md). {missing} are accepted in a
+spec and not written.
 
 Times are of one row on {processor} ({cores} cores, one thread, Python {python}); all ways of a format ran block after block in
 turn. They say nothing about a device: compare them with each other. "Slower" is more than 1.05 times the float model's time.

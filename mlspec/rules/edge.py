@@ -108,7 +108,8 @@ def family_not_for_format(case: Case) -> Iterator[Hit]:
     None: another family is a decision.
 
     ## Source
-    Measured: every other family of ours was brought to OpenVINO, TensorFlow Lite and ONNX with no row off.
+    Measured: every other family of ours was brought to OpenVINO, TensorFlow Lite and ONNX with no row off (docs/edge.md); an
+    estimator of your own is, where it is one of scikit-learn's that these are made of.
     """
     kind = family(case)
     refused = {"sklearn.k_neighbors": "nearest neighbours", "torch.custom": "a module of your own"}
