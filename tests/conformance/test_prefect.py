@@ -187,7 +187,7 @@ class Server:
             found = self.ask("task_runs/filter", {"flow_runs": {"id": {"any_": [last]}}, "limit": 200})
             return [one for one in found if one["name"].partition("-")[0].partition(" ")[0] == step]
 
-        found = until(30, told)
+        found = until(90, told)
         assert found, step
         return found[0]
 
@@ -470,7 +470,7 @@ def test_each_fault_ends_as_it_does_elsewhere(run: Any, server: Server, deployed
     }
     assert float(server.artifacts("faulty")["faulty-trial-progress"]) == 100.0
     # what a step prints in a process of its own
-    assert until(20, lambda: "the word is overheard" in server.logs("faulty"))
+    assert until(90, lambda: "the word is overheard" in server.logs("faulty"))
 
 
 def test_what_is_cached_depends_on_content_and_age_and_a_killed_run_is_resumed(run: Any, server: Server, deployed: Path, tmp_path: Path) -> None:  # fmt: skip
@@ -501,7 +501,7 @@ def test_what_is_cached_depends_on_content_and_age_and_a_killed_run_is_resumed(r
 
     thread = threading.Thread(target=killed)
     thread.start()
-    assert until(60, lambda: mark.exists() and mark.read_text())
+    assert until(240, lambda: mark.exists() and mark.read_text())
     os.kill(int(mark.read_text()), signal.SIGKILL)  # the flow's own process: the step has no time limit
     thread.join()
     go.touch()
@@ -548,7 +548,7 @@ def test_a_schedule_fires_a_killed_run_is_told_of_and_an_event_starts_another(se
 
     What follows needs that run: parallel workers may run two tests of a module apart, each with a server of its own.
     """
-    assert until(75, (deployed / "pid").exists), (deployed / "worker.log").read_text()
+    assert until(240, (deployed / "pid").exists), (deployed / "worker.log").read_text()
     scheduled = [one for one in server.runs("deployed-one") if one["auto_scheduled"] and one["state"]["type"] == "RUNNING"]
     assert len(scheduled) == 1, "one at a time"
     deployment = server.ask("deployments/name/deployed-one/production")
@@ -556,11 +556,11 @@ def test_a_schedule_fires_a_killed_run_is_told_of_and_an_event_starts_another(se
     server.ask(f"deployments/{deployment['id']}/schedules/{schedule['id']}", {"active": False}, "PATCH")
     ended = ("only", "secret")  # the flow's process tells the server so, a little later
     held = scheduled[0]["id"]
-    assert until(30, lambda: all(server.task("deployed-one", one, held)["state"]["type"] == "COMPLETED" for one in ended))
+    assert until(90, lambda: all(server.task("deployed-one", one, held)["state"]["type"] == "COMPLETED" for one in ended))
     os.kill(int((deployed / "pid").read_text()), signal.SIGKILL)
-    run = until(60, lambda: [one for one in server.runs("deployed-one") if one["state"]["type"] == "CRASHED"])
+    run = until(240, lambda: [one for one in server.runs("deployed-one") if one["state"]["type"] == "CRASHED"])
     assert [one["id"] for one in run] == [held], (deployed / "worker.log").read_text()
-    assert until(30, (deployed / "news").exists), (deployed / "worker.log").read_text()
+    assert until(90, (deployed / "news").exists), (deployed / "worker.log").read_text()
     assert (deployed / "news").read_text() == "failed:hold 0\n"
     _an_event_starts_a_run_that_asks_first_and_goes_on_where_the_killed_one_was(server, deployed)
 
@@ -573,16 +573,16 @@ def _an_event_starts_a_run_that_asks_first_and_goes_on_where_the_killed_one_was(
     for resource in ("mlspec.project.other", "mlspec.project.deployed-one", "mlspec.project.deployed-one"):
         now = datetime.now(UTC).isoformat()
         server.ask("events", [{**event, "resource": {"prefect.resource.id": resource}, "occurred": now, "id": str(uuid4())}])
-    asked = until(60, lambda: [one for one in server.runs("deployed-one-approval") if one["state"]["type"] == "PAUSED"])
+    asked = until(240, lambda: [one for one in server.runs("deployed-one-approval") if one["state"]["type"] == "PAUSED"])
     assert [one["name"] for one in asked] == ["begin"], (deployed / "worker.log").read_text()
     server.ask(f"flow_runs/{asked[0]['id']}/resume", {"run_input": {"approved": True, "by": "Ada"}})
     # a scheduled run that waited for its turn behind the killed one may end, too
-    run = until(150, lambda: [one for one in server.runs("deployed-one") if one["state"]["type"] == "COMPLETED" and not one["auto_scheduled"]])  # fmt: skip
+    run = until(240, lambda: [one for one in server.runs("deployed-one") if one["state"]["type"] == "COMPLETED" and not one["auto_scheduled"]])  # fmt: skip
     new = [one for one in server.runs("deployed-one") if one["id"] not in before and not one["auto_scheduled"]]
     assert [one["id"] for one in new] == [one["id"] for one in run], "one run for two events, and none for another project's"
     assert run[0]["parameters"]["ask_first"] is True
     wanted = {"hold": "Completed", "notify": "Completed", "secret": "Cached"}  # what the killed run had made is used again
-    until(30, lambda: {name: server.task("deployed-one", name, new[0]["id"])["state"]["name"] for name in wanted} == wanted)
+    until(90, lambda: {name: server.task("deployed-one", name, new[0]["id"])["state"]["name"] for name in wanted} == wanted)
     assert {name: server.task("deployed-one", name, new[0]["id"])["state"]["name"] for name in wanted} == wanted
     (made,) = [path.read_text() for path in deployed.rglob("artifacts/secret/*/out")][-1:]
     assert made == "TOKEN:15,HERE:5,PLAIN:3"
@@ -622,7 +622,7 @@ def test_a_server_of_its_own_is_started_and_stopped_with_all_else(tmp_path: Path
     assert process.returncode == 1, said
     assert "stopped by SIGTERM" in said.decode()
     # the step's process looks after its parent itself
-    assert until(20, lambda: not any(alive(one) for one in started))
+    assert until(90, lambda: not any(alive(one) for one in started))
     assert not (tmp_path / "workspace" / "outcome.json").exists()
 
 
