@@ -323,6 +323,7 @@ def read(place: Path) -> list[Any]:
     return list(yaml.load_all(place.read_text(encoding="utf-8"), yaml.CSafeLoader))
 
 
+@pytest.mark.slow
 def test_pipeline_yaml_is_what_kfp_compiles(compiled_by_kfp: list[Path]) -> None:
     for place in compiled_by_kfp:
         assert read(place / "pipeline.yaml") == read(place / "kfp.yaml")

@@ -224,6 +224,7 @@ def test_check_tells_each_way_of_being_stale(compile_: Compile, tmp_path: Path) 
     assert "old.txt is no longer generated: removed" in compile_(more=step).output
 
 
+@pytest.mark.slow
 def test_a_project_that_is_ejected_and_back(compile_: Compile, tmp_path: Path) -> None:
     """The copy of the runtime is ours as any generated file is: renewed, checked, kept where it was edited, and taken away."""
     vendored = tmp_path / "out" / "src" / "mlspec"

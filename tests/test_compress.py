@@ -21,6 +21,8 @@ from mlspec.spec.project import unrealised, validate
 from mlspec.tensor.program import Program, run
 from tests.runtime.training_data import CLASSIFY, REGRESS, featurized, params, table
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch")
 
 from mlspec.lowering import networks as lowering  # noqa: E402

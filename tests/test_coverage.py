@@ -179,7 +179,7 @@ SAME = {
 """Fields of which one word means what another does in some specs; each third word must show, or be refused by lint."""
 
 
-QUICK = ("machines",)
+QUICK = ()
 
 
 @pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SPECS])

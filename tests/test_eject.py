@@ -78,6 +78,7 @@ def _for_types_only(text: str, module: str) -> bool:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", backend.names())
 def test_no_wheel_is_left(name: str) -> None:
     made = build.project_of(build.open_spec(SPEC), name, eject=True).bundle

@@ -66,6 +66,7 @@ def test_the_order_of_keys_does_not_matter(name: str, tmp_path: Path) -> None:
         assert emitted(other, TRACE) == reference
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPECS)
 def test_process_place_and_time_do_not_matter(name: str, tmp_path: Path) -> None:
     """Other hash seeds, time zones, locales and directories; and no orchestrator, not even Polars, installed."""
@@ -81,6 +82,7 @@ def test_process_place_and_time_do_not_matter(name: str, tmp_path: Path) -> None
         assert ended.stdout == reference, ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BACKENDS)
 def test_compile_keeps_what_the_user_edited(name: str, tmp_path: Path) -> None:
     def compile_again(*words: str) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,8 @@ from mlspec.tensor import layers
 from mlspec.tensor.equalise import equalised, powers
 from mlspec.tensor.program import Program, Value, run
 
+pytestmark = pytest.mark.slow
+
 Build = Callable[[Program, Value], Value]
 LOUD = np.array([40.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 25.0])
 """Two channels of eight that are large where they are not 0, as pixels at the edge of images are once they are standardised."""

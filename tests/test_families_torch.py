@@ -30,6 +30,8 @@ from mlspec.spec.project import unrealised, validate
 from mlspec.tensor import program as tensor
 from tests.runtime.training_data import CLASSIFY, REGRESS, packaged, params, table, trained
 
+pytestmark = pytest.mark.slow
+
 torch = pytest.importorskip("torch")
 
 ROOT = Path(__file__).parent.parent

@@ -309,6 +309,7 @@ def test_hostile_text_stays_text(name: str) -> None:
     holds()
 
 
+@pytest.mark.slow
 @EVERY
 @pytest.mark.parametrize("word", HOSTILE)
 def test_each_word_everywhere_in_a_whole_pipeline(name: str, word: str) -> None:

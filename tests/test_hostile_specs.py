@@ -81,6 +81,7 @@ def free(index: int) -> tuple[Route, ...]:
     )
 
 
+@pytest.mark.slow
 def test_many_fields_take_free_text() -> None:
     """Else the property below would look at nothing."""
     routes = {route for index in range(len(specs())) for route in free(index)}

@@ -173,6 +173,7 @@ def test_every_runtime_answers_as_the_model_does(family: str, features: str, tar
     compared(family, features, target)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "features"),
     [("logistic regression", "scaled"), ("xgboost", "log and scaled"), ("hist gradient boosting", "as they are")],

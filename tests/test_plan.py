@@ -319,6 +319,7 @@ def test_without_the_data_the_rest_is_still_told(tmp_path: Path, monkeypatch: py
     assert "15 to run (15 new), 1 may run" in told
 
 
+@pytest.mark.slow
 def test_who_has_agreed_is_told(finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "work"
     shutil.copytree(finished, folder)

@@ -203,6 +203,7 @@ def test_killed_at_each_step_and_resumed(tmp_path: Path, victim: str) -> None:
     assert not list((tmp_path / ".mlspec" / "tmp").iterdir())
 
 
+@pytest.mark.slow
 def test_killed_from_outside_at_any_moment(tmp_path: Path) -> None:
     """Kills spread over a run: the store never names what is not there, and the end is the same."""
     steps: dict[str, dict[str, object]] = {

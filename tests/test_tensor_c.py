@@ -31,7 +31,7 @@ from mlspec.tensor.trees import MOST, Tree, Trees, joined, walked
 FLAGS = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O2"]
 Predict = Callable[[Any], Any]
 
-pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")]
 
 
 def compiled(files: dict[str, str], folder: Path, name: str, outputs: int) -> Predict:

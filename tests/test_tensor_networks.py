@@ -19,6 +19,8 @@ import pytest
 from mlspec.tensor import layers
 from mlspec.tensor.program import Program, Value, run
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
 pytest.importorskip("ai_edge_litert")

@@ -89,6 +89,7 @@ estimator.predict(made[0][:9])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_every_process_leaves_the_same_bytes_and_says_nothing(tmp_path: Path, kind: str, task: str) -> None:

@@ -175,6 +175,7 @@ def test_a_number_is_predicted_too(tmp_path: Path) -> None:
     assert not (bundle / "labels.txt").exists()
 
 
+@pytest.mark.slow
 def test_nothing_of_the_data_is_in_a_bundle(forest: Path, tmp_path: Path) -> None:
     """Sample rows are put together from many rows: no row of the bundle is one of the data."""
     _, bundle = exported(forest, tmp_path, {"kind": "onnx"})
