@@ -179,10 +179,8 @@ SAME = {
 """Fields of which one word means what another does in some specs; each third word must show, or be refused by lint."""
 
 
-QUICK = ()
-
-
-@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SPECS])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SPECS)
 def test_no_value_is_silent(name: str) -> None:
     one = spec(name)
     found: list[str] = []
