@@ -35,6 +35,7 @@ from mlspec.diagnostic import Problem
 from mlspec.exports._export import Export, Quantize
 from mlspec.lowering import Lowered, lowered
 from mlspec.runtime import evaluate, fitting
+from mlspec.runtime import export as exporting
 from mlspec.runtime.edge import bundle, proof, verdicts
 from mlspec.runtime.edge.device import runner
 from mlspec.runtime.edge.metadata import device_rows, metadata
@@ -203,7 +204,6 @@ class Prepared:
     case: Case
     model: Any
     made: Lowered
-    expected: Array
     answers: Answers
     params: Json
     rows: list[Json]
@@ -225,7 +225,6 @@ def prepared(case: Case) -> Prepared:
     told = data(case.data)
     model = fitted(case)
     made = lowered(model)
-    expected = model.predict_proba(told.test) if made.classes else np.asarray(model.predict(told.test)).reshape(-1, 1)
     params = {
         "task": told.task,
         "columns": told.columns,
@@ -235,16 +234,14 @@ def prepared(case: Case) -> Prepared:
         "limits": {"max_size": None, "max_drop": MAX_DROP},
         "route": ["exports", 0],
     }
-    seen = told.train[np.linspace(0, told.train.height - 1, min(CALIBRATION, told.train.height)).round().astype(int)]
     return Prepared(
         case,
         model,
         made,
-        np.asarray(expected, dtype=float),
         evaluate.answer(model, told.test, told.task),
         params,
         device_rows(model, made, told.test),
-        device_rows(model, made, seen),
+        device_rows(model, made, exporting.spread(told.train, CALIBRATION)),
     )
 
 
@@ -263,9 +260,7 @@ def written(one: Prepared, kind: str, quantize: str, place: Path) -> Written:
     told = data(one.case.data)
     asked = {**one.params, "export": {"kind": kind, "quantize": quantize}}
     about = metadata(one.model, one.made, export, asked, {"metrics": {}, "positive": told.task["positive"], "threshold": 0.5})
-    with fitting.one_blas_thread():
-        export.write(one.made.program, place, json.dumps(about, sort_keys=True), runner.feed(one.calibration, about))
-    bundle.complete(place, about, export)
+    exporting.write(export, one.made, place, about, runner.feed(one.calibration, about))
     shipped = runner.Model(place)
     fed = runner.feed(one.rows, shipped.about)
     return Written(_figures(one, kind, quantize, export, place, about, shipped.run(fed)), shipped.run, fed)
@@ -274,9 +269,7 @@ def written(one: Prepared, kind: str, quantize: str, place: Path) -> Written:
 def _figures(one: Prepared, kind: str, quantize: str, export: Export, place: Path, about: Json, found: Array) -> Json:
     told = data(one.case.data)
     exported = proof.answers(found, one.answers, about)
-    parity = proof.parity(one.expected, found, bool(one.made.classes))
-    if one.made.classes:
-        parity["agreement"] = proof.agreement(one.answers, exported, one.expected, None)
+    parity = proof.parity(one.answers, exported, found, None)
     judge = evaluate.Judge([told.metric], {"seed": SEED})
     size = sum(file.stat().st_size for file in bundle.model_files(place))
     proved = {

@@ -46,6 +46,10 @@ class Guide:
     rule: str
 
 
+NETWORKS = ("torch.",)
+"""Kinds of models that begin so are networks that are trained in rounds of ours."""
+
+
 class Frozen:
     """Annotate a mapping field: its keys are sorted (their order means nothing) and the result cannot be changed."""
 

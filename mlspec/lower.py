@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mlspec import fan_out, ops, unroll
 from mlspec.diagnostic import Finding, Problem, Route
 from mlspec.fan_out import MARK, Item, items_of
+from mlspec.fields import NETWORKS
 from mlspec.ir import (
     Artifact,
     Distribution,
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
 DATA_ROOT = Parameter("data_root", ".", "Directory that the paths of the data sources are relative to.")
 REGISTRY_ROOT = Parameter("registry_root", "registry", "Directory of the model registry.")
 APPROVALS_ROOT = Parameter("approvals_root", "approvals", "Directory of the answers to what a person must approve.")
-
-NETWORKS = "torch."
-"""How kinds begin that are trained in rounds of ours."""
 
 CADENCES = {"hourly": "0 * * * *", "daily": "0 3 * * *", "weekly": "0 3 * * 1", "monthly": "0 3 1 * *"}
 """What the words for a schedule mean: three in the morning, when data of the day before is in and few are at work."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from mlspec import kinds
 from mlspec.diagnostic import Finding, Problem
 from mlspec.kinds import Kind
 from mlspec.quantity import Bytes, Duration, Percent
@@ -73,6 +74,13 @@ class Export(Kind):
     def operators(self, place: Path) -> list[str]:
         """Return the operators that the written model needs of its runtime, sorted."""
         raise NotImplementedError
+
+
+def load(asked: Mapping[str, Any]) -> Export:
+    """Return the export that plain JSON describes; raise KeyError or ValidationError for what lowering cannot have written."""
+    member = kinds.load(__package__, str(asked["kind"])).model_validate(dict(asked))
+    assert isinstance(member, Export), member
+    return member
 
 
 def equalised(program: Program, quantize: str, calibration: np.ndarray[Any, Any]) -> Program:

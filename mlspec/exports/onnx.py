@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -48,7 +49,8 @@ class Onnx(Export):
 
         found = Counter[str]()
         for one in onnx.load(place / FILE).graph.initializer:
-            found[onnx.TensorProto.DataType.Name(one.data_type).lower().replace("float", "float32", 1)] += _count(one.dims)
+            kind = onnx.TensorProto.DataType.Name(one.data_type).lower()
+            found["float32" if kind == "float" else kind] += prod(one.dims)
         return dict(found)
 
     def operators(self, place: Path) -> list[str]:
@@ -105,13 +107,6 @@ class _Rows:
     def get_next(self) -> dict[str, Any] | None:
         row = next(self.rows, None)
         return None if row is None else {INPUT: row}
-
-
-def _count(dims: Any) -> int:
-    count = 1
-    for size in dims:
-        count *= size
-    return count
 
 
 MEMBER = Onnx

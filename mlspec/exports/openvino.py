@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -74,11 +75,8 @@ class Openvino(Export):
         found = Counter[str]()
         for node in openvino.Core().read_model(place / FILE).get_ops():
             if node.get_type_name() == "Constant":
-                shape = node.output(0).get_shape()
-                count = 1
-                for size in shape:
-                    count *= size
-                found[TYPES.get(node.get_element_type().get_type_name(), node.get_element_type().get_type_name())] += count
+                kind = node.get_element_type().get_type_name()
+                found[TYPES.get(kind, kind)] += prod(node.output(0).get_shape())
         return dict(found)
 
     def operators(self, place: Path) -> list[str]:

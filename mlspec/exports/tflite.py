@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -124,7 +125,7 @@ class Tflite(Export):
         for tensor in model.subgraphs[0].tensors:
             stored = model.buffers[tensor.buffer].data
             if tensor.buffer and stored is not None and len(stored):
-                found[tflite.NUMBERS.get(tensor.type, "other")] += int(_count(tensor.shape))
+                found[tflite.NUMBERS.get(tensor.type, "other")] += prod(int(size) for size in tensor.shape)
         return dict(found)
 
     def operators(self, place: Path) -> list[str]:
@@ -248,12 +249,6 @@ def _float16() -> dict[str, Any]:
         weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
     )
     return {"op_config": config, "algorithm_key": algorithm_manager.AlgorithmName.FLOAT_CASTING}
-
-
-def _count(shape: Any) -> int:
-    import numpy as np
-
-    return int(np.prod(shape)) if shape is not None and len(shape) else 1
 
 
 MEMBER = Tflite

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from mlspec.diagnostic import Finding, Problem
+from mlspec.diagnostic import Finding
 from mlspec.families import CLASSIFICATION, REGRESSION, ClassWeight, Count, NotNegative, Params, Share, wrong
+from mlspec.families._estimator import Classifying, Estimator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,17 +66,6 @@ class BoostingParams(Params):
                 yield wrong(name, f"`objective: {objective}` needs `{name}`", f"such as `{name}: {needed}`")
 
 
-def library(name: str, kind: str = "") -> Any:
-    """Import the library of a family; raise Problem, which says how it is installed, where it cannot be."""
-    try:
-        return import_module(name)
-    except (ImportError, OSError) as error:  # what it needs of the system may be missing, too
-        gomp = "libgomp" in str(error)
-        message = f"the kind {kind or name} needs the library {name}, which cannot be imported here: {error}"
-        help_text = "apt-get install libgomp1, or what your system calls it" if gomp else f"pip install 'mlspec[{name}]'"
-        raise Problem(Finding("missing-library", message, ("model", "kind"), help=help_text)) from None
-
-
 @dataclass(frozen=True)
 class Rows:
     """Rows to learn from or to watch: features, answers as numbers, and weights if there are any."""
@@ -89,14 +78,13 @@ class Rows:
         return Rows(self.features[rows], self.answers[rows], None if self.weights is None else self.weights[rows])
 
 
-class Boosted:
+class Boosted(Estimator):
     """A regressor around one of a library's own, which holds rows back to stop early.
 
-    It is what scikit-learn asks of an estimator. Its `BaseEstimator` would say the same, but scikit-learn must not be imported
-    where a spec is read. Once fitted, `model_` is the library's estimator, and `n_iter_` the rounds that its predictions use.
+    Once fitted, `model_` is the library's estimator, and `n_iter_` the rounds that its predictions use.
     """
 
-    kind: ClassVar[str] = "regressor"
+    takes_missing: ClassVar[bool] = True
 
     not_below: ClassVar[Mapping[str, float]] = {}
     """Objective -> the least answer that it takes; `above` are the objectives that do not take that one itself."""
@@ -133,17 +121,6 @@ class Boosted:
     def set_params(self, **params: Any) -> Self:
         self.__init__(**{**self.get_params(), **params})  # type: ignore[misc]
         return self
-
-    def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
-
-        return Tags(
-            estimator_type=self.kind,
-            target_tags=TargetTags(required=True),
-            classifier_tags=ClassifierTags() if self.kind == "classifier" else None,
-            regressor_tags=RegressorTags() if self.kind == "regressor" else None,
-            input_tags=InputTags(allow_nan=True),
-        )
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
@@ -191,36 +168,20 @@ class Boosted:
         raise NotImplementedError
 
 
-class BoostedClassifier(Boosted):
-    """A classifier around one of a library's own: classes are any labels, sorted; the library sees 0, 1, 2 …"""
-
-    kind: ClassVar[str] = "classifier"
+class BoostedClassifier(Classifying, Boosted):
+    """A classifier around one of a library's own."""
 
     two_classes: ClassVar[str] = ""
     more_classes: ClassVar[str] = ""
     """The objectives for two classes and for more."""
 
-    classes_: Array
-
-    def predict(self, features: Array) -> Array:
-        labels: Array = self.classes_[self.predict_proba(features).argmax(axis=1)]
-        return labels
-
-    def predict_proba(self, features: Array) -> Array:
-        """Return a column a class, in the order of `classes_`; rows add up to 1 as float64 does, not as float32."""
+    def shares(self, features: Array) -> Array:
         import numpy as np
 
-        proba = np.asarray(self.model_.predict_proba(features), dtype=np.float64)
-        shares: Array = proba / proba.sum(axis=1, keepdims=True)
-        return shares
+        return np.asarray(self.model_.predict_proba(features), dtype=np.float64)
 
     def _rows(self, features: Array, target: Array) -> Rows:
-        import numpy as np
-        from sklearn.utils.class_weight import compute_sample_weight
-
-        self.classes_, codes = np.unique(target, return_inverse=True)
-        weights = None if self.class_weight is None else compute_sample_weight(self.class_weight, target)
-        return Rows(features, codes, weights)
+        return Rows(features, *self.coded(target, self.class_weight))
 
     def _refuse(self, answers: Array) -> None:
         classes, objective = len(self.classes_), self.params.get("objective")

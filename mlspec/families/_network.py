@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mlspec.diagnostic import Finding, Route
 from mlspec.families import CLASSIFICATION, REGRESSION, ClassWeight, Count, Family, Needs, NotNegative, Params, Positive, wrong
-from mlspec.families._boosting import library
+from mlspec.families._estimator import Classifying, Estimator, library
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,16 +131,14 @@ PARTS = ("states", "lessons", "_ready")
 """What an estimator has while it works, and no pickle does."""
 
 
-class NetworkRegressor:
-    """A network that gives a number: what scikit-learn asks of an estimator, which must not be imported where a spec is read.
+class NetworkRegressor(Estimator):
+    """A network that gives a number.
 
     `body` describes its layers and `shape` how a row is read. Once fitted, `layers_` are its layers as plain dicts with NumPy
     arrays, channels last, so that PyTorch is needed to predict but not to unpickle; `history_` has the loss and a metric of each
     epoch, on training rows and on those held back; `n_iter_` are the epochs that were trained, of which `best_epoch_` counts.
     `lessons` are what a teacher says of the training rows, a column a class; one that was pruned has `pruned_`.
     """
-
-    kind: ClassVar[str] = "regressor"
 
     layers_: Body
     history_: list[dict[str, float | int | None]]
@@ -194,17 +192,6 @@ class NetworkRegressor:
         vars(self).update(state)
         self.states = self.lessons = None
 
-    def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
-
-        return Tags(
-            estimator_type=self.kind,
-            target_tags=TargetTags(required=True),
-            classifier_tags=ClassifierTags() if self.kind == "classifier" else None,
-            regressor_tags=RegressorTags() if self.kind == "regressor" else None,
-            input_tags=InputTags(),
-        )
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_features_in_")
 
@@ -249,39 +236,20 @@ class NetworkRegressor:
         return estimators.by_layers(self.layers_, features)
 
 
-class Classifying:
-    """What makes an estimator a classifier: classes are any labels, sorted; the network sees 0, 1, 2 …"""
+class _Answering(Classifying):
+    """A network that answers by classes."""
 
-    kind: ClassVar[str] = "classifier"
-
-    classes_: Array
     settings: dict[str, Any]
 
-    def predict(self, features: Array) -> Array:
-        labels: Array = self.classes_[self.predict_proba(features).argmax(axis=1)]
-        return labels
-
-    def predict_proba(self, features: Array) -> Array:
-        """Return a column a class, in the order of `classes_`; rows add up to 1 as float64 does, not as float32."""
-        shares = self._given(features)
-        made: Array = shares / shares.sum(axis=1, keepdims=True)
-        return made
-
-    if TYPE_CHECKING:
-
-        def _given(self, features: Array) -> Array: ...
-
     def _answers(self, target: Array) -> tuple[Array, Array | None]:
-        import numpy as np
-        from sklearn.utils.class_weight import compute_sample_weight
-
-        self.classes_, codes = np.unique(target, return_inverse=True)
-        weight = self.settings["class_weight"]
-        return codes, None if weight is None else compute_sample_weight(weight, target)
+        return self.coded(target, self.settings["class_weight"])
 
 
-class NetworkClassifier(Classifying, NetworkRegressor):
+class NetworkClassifier(_Answering, NetworkRegressor):
     """A network that gives probabilities."""
+
+    def shares(self, features: Array) -> Array:
+        return self._given(features)
 
     def keep(self, network: Any, scale: float, shift: float) -> None:
         super().keep(network, scale, shift)
@@ -330,15 +298,15 @@ class CustomNetworkRegressor(NetworkRegressor):
         return given * self.scale_ + self.shift_
 
 
-class CustomNetworkClassifier(Classifying, CustomNetworkRegressor):
+class CustomNetworkClassifier(_Answering, CustomNetworkRegressor):
     """A module of the user's that gives a number for each class, before softmax."""
 
     task: ClassVar[str] = CLASSIFICATION
 
-    def _given(self, features: Array) -> Array:
+    def shares(self, features: Array) -> Array:
         import numpy as np
 
-        margins = CustomNetworkRegressor._given(self, features)
+        margins = self._given(features)
         raised = np.exp(margins - margins.max(axis=1, keepdims=True))
         shares: Array = raised / raised.sum(axis=1, keepdims=True)
         return shares

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from mlspec.diagnostic import Finding
 from mlspec.families import CLASSIFICATION, REGRESSION, Count, Family, Needs, NotNegative, Positive, wrong
-from mlspec.families._boosting import Boosted, BoostedClassifier, BoostingParams, Rows, library
+from mlspec.families._boosting import Boosted, BoostedClassifier, BoostingParams, Rows
+from mlspec.families._estimator import library
 
 Objective = Literal[
     "auto",

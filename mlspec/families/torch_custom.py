@@ -9,7 +9,7 @@ from pydantic import Field, StrictBool, StrictStr
 
 from mlspec.diagnostic import Finding, Route
 from mlspec.families import CLASSIFICATION, Count, Family, Needs
-from mlspec.families._boosting import library
+from mlspec.families._estimator import library
 from mlspec.families._network import CustomNetworkClassifier, CustomNetworkRegressor, Learning, instructed
 from mlspec.families.custom import CustomParams
 from mlspec.fields import ENTRYPOINT

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from mlspec.diagnostic import Finding
 from mlspec.families import CLASSIFICATION, REGRESSION, Count, Family, Needs, NotNegative, Positive, Share, wrong
-from mlspec.families._boosting import Boosted, BoostedClassifier, BoostingParams, Quantile, Rows, library
+from mlspec.families._boosting import Boosted, BoostedClassifier, BoostingParams, Quantile, Rows
+from mlspec.families._estimator import library
 
 Objective = Literal[
     "auto",

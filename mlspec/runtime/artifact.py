@@ -7,7 +7,10 @@ import json
 import math
 import os
 import shutil
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +54,18 @@ def digest(path: Path) -> str:
     return whole.hexdigest()
 
 
-def move(place: Path, target: Path) -> None:
-    """Put a finished directory in its place; one that is there already is replaced."""
-    place.chmod(0o755)
-    if target.is_dir() and not target.is_symlink():
-        shutil.rmtree(target)
-    elif target.exists():
-        target.unlink()
-    place.rename(target)
+@contextmanager
+def whole(target: Path) -> Iterator[Path]:
+    """Give a directory to write into, which is put in the target's place when all is written, and is gone where it is not."""
+    place = Path(tempfile.mkdtemp(dir=target.parent, prefix=".writing-"))
+    try:
+        yield place
+        place.chmod(0o755)
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        elif target.exists():
+            target.unlink()
+        place.rename(target)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise

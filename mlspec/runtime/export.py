@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from mlspec import kinds
 from mlspec.diagnostic import Finding, Problem
-from mlspec.exports._export import Export
+from mlspec.exports._export import Export, load
 from mlspec.exports.tflite import Tflite
 from mlspec.lowering import Lowered, lowered
 from mlspec.runtime import evaluate, pickled
-from mlspec.runtime.artifact import move, read_json, write_json
+from mlspec.runtime.artifact import read_json, whole, write_json
 from mlspec.runtime.edge import bundle, micro, proof, verdicts
 from mlspec.runtime.edge.device import runner
 from mlspec.runtime.edge.metadata import device_rows, metadata
@@ -34,6 +33,8 @@ NEEDED = {
     "onnx": ("onnx", "onnxruntime"),
     "openvino": ("openvino", "onnx", "nncf"),
 }
+INSTALL = "pip install 'mlspec[edge]'"
+
 MEASURED = 0.5
 """Seconds of predictions that are timed, for the export, and for the same format without quantization."""
 
@@ -51,8 +52,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     made = lowered(model)
     about = metadata(model, made, export, params, metrics)
     fed = runner.feed(device_rows(model, made, spread(train, export.calibration_rows)), about)
-    place = Path(tempfile.mkdtemp(dir=outputs["bundle"].parent, prefix=".writing-"))
-    try:
+    with whole(outputs["bundle"]) as place:
         write(export, made, place, about, fed)
         picked = bundle.samples(fed, int(params["seed"]))
         scores = made_scores(place, picked, about)
@@ -65,10 +65,6 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
         timing = _timing(export, place, made, about)
         write_json(outputs["timing"], timing)
         write_json(outputs["proof"], proved)
-        move(place, outputs["bundle"])
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
     told = {name: one for name, one in proved["parity"].items() if one is not None}
     return {
         "format": export.kind,
@@ -81,8 +77,8 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
 
 def external(params: Mapping[str, Any], file_digest: Any) -> dict[str, Any]:
     """Return what decides besides the params, for cache keys: the versions of what writes and runs the format."""
-    export = kinds.load("mlspec.exports", params["export"]["kind"]).model_validate(params["export"])
-    names = [name.replace("_", "-") for name in NEEDED.get(params["export"]["kind"], ())]
+    export = load(params["export"])
+    names = [name.replace("_", "-") for name in NEEDED.get(export.kind, ())]
     micros = [micro.PACKAGE] if isinstance(export, Tflite) and export.on_micro else []
     return {name: _version(name) for name in (*names, *micros)}
 
@@ -94,19 +90,17 @@ def _version(name: str) -> str:
         return "absent"
 
 
-def lacking(kind: str) -> list[str]:
-    """Return the libraries that a format needs and that are not installed here."""
-    return [name for name in NEEDED.get(kind, ()) if find_spec(name) is None]
+def lacking(kind: str) -> str:
+    """Say which libraries a format needs that are not installed here; nothing where all are."""
+    absent = [name for name in NEEDED.get(kind, ()) if find_spec(name) is None]
+    return f"{', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed" if absent else ""
 
 
 def _member(params: Mapping[str, Any]) -> Export:
-    asked = params["export"]
-    export = kinds.load("mlspec.exports", asked["kind"]).model_validate(asked)
-    assert isinstance(export, Export)
-    absent = lacking(export.kind)
-    if absent:
-        message = f"`kind: {export.kind}` needs {', '.join(absent)}, which {'is' if len(absent) == 1 else 'are'} not installed"
-        raise Problem(Finding("missing-library", message, (*params["route"], "kind"), help="pip install 'mlspec[edge]'"))
+    export = load(params["export"])
+    if absent := lacking(export.kind):
+        message = f"`kind: {export.kind}` cannot be written: {absent}"
+        raise Problem(Finding("missing-library", message, (*params["route"], "kind"), help=INSTALL))
     return export
 
 
@@ -152,16 +146,10 @@ def _back(number: float, column: Json) -> Any:
 def _proof(
     export: Export, place: Path, model: Any, made: Lowered, about: Json, test: pl.DataFrame, params: Mapping[str, Any]
 ) -> Json:
-    task = params["task"]
-    found = proof.scores(place, device_rows(model, made, test))
-    expected = np.asarray(
-        model.predict_proba(test) if made.classes else np.asarray(model.predict(test)).reshape(-1, 1), dtype=float
-    )
-    source = evaluate.answer(model, test, task, params.get("threshold"))
+    rows = device_rows(model, made, test)
+    found = proof.scores(place, rows)
+    source = evaluate.answer(model, test, params["task"], params.get("threshold"))
     exported = proof.answers(found, source, about)
-    parity = proof.parity(expected, found, bool(made.classes))
-    if made.classes:
-        parity["agreement"] = proof.agreement(source, exported, expected, about["threshold"])
     judge = evaluate.Judge(evaluate.wanted(params), params, evaluate.groups(test, params.get("group_by")))
     compared = proof.compared(judge, source, exported, slices(test, params.get("slices") or ()))
     files = {one.name: one.stat().st_size for one in bundle.model_files(place)}
@@ -170,7 +158,7 @@ def _proof(
         "format": export.kind,
         "quantize": export.quantize,
         "primary": params["primary"],
-        "parity": parity,
+        "parity": proof.parity(source, exported, found, about["threshold"]),
         **compared,
         "files": files,
         "size": sum(files.values()),
@@ -184,7 +172,7 @@ def _proof(
     if pruned := getattr(model.named_steps["model"], "pruned_", None):
         told["pruned"] = dict(pruned)
     if export.kind == "openvino":
-        default = proof.scores(place, device_rows(model, made, test), "default")
+        default = proof.scores(place, rows, "default")
         told["device_default"] = {"max_difference": float(np.abs(default.astype(float) - found).max(initial=0.0))}
     told["requirements"] = list(verdicts.of_proof(told, params["limits"], list(params["route"])))
     return told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import mlspec
 from mlspec import families
 from mlspec.runtime import pickled, sources
-from mlspec.runtime.artifact import digest, move, read_json, write_json, write_text
+from mlspec.runtime.artifact import digest, read_json, whole, write_json, write_text
 from mlspec.runtime.hyperparameters import settled
 from mlspec.runtime.model_card import card
 from mlspec.runtime.rows import Field
@@ -39,8 +38,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
         model.named_steps["features"].fields_, params["columns"], read_json(inputs["validation"]).get("schema", {})
     )
     environment = _environment(params)
-    place = Path(tempfile.mkdtemp(dir=outputs["package"].parent, prefix=".writing-"))
-    try:
+    with whole(outputs["package"]) as place:
         shutil.copyfile(inputs["model"], place / "model.joblib")
         installed = sources.copy(params.get("entrypoints", ()), place / "code")
         environment["packages"] |= installed
@@ -60,10 +58,6 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
         if "edge" in inputs:
             shutil.copytree(inputs["edge"], place / "edge")
         write_text(place / "model_card.md", card(about, schema, manifest, metrics, decision, params))
-        move(place, outputs["package"])
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
     files = sum(1 for one in outputs["package"].rglob("*") if one.is_file())
     return {
         "digest": digest(outputs["package"]),

@@ -38,6 +38,11 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     return {"verdict": found.decision["verdict"], "figures": len(drawn), "bytes": size}
 
 
+def about(words: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the project's words as pages take them: None for what the spec leaves out."""
+    return {**dict.fromkeys(("name", "version", "phase", "problem", "owner")), **words}
+
+
 def write_page(place: Path, template: str, context: Mapping[str, Any]) -> int:
     """Fill a template of this folder and write the page; return its size in bytes."""
     page = _UNPRINTABLE.sub("\ufffd", _environment().get_template(template).render(context))
@@ -67,7 +72,7 @@ def _context(found: Evidence) -> dict[str, Any]:
     anchors = listing.anchors(lines)
     rows = evidence.score_rows(found)
     return {
-        "about": {**dict.fromkeys(("name", "version", "phase", "problem", "owner")), **(found.params.get("about") or {})},
+        "about": about(found.params.get("about") or {}),
         "task": found.params["task"],
         "verdict": found.decision["verdict"],
         "verdict_words": evidence.verdict_words(found),

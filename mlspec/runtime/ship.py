@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mlspec.runtime import report
-from mlspec.runtime.artifact import digest, move, read_json, write_json
+from mlspec.runtime.artifact import digest, read_json, whole, write_json
 from mlspec.runtime.edge import bundle, picture, verdicts
 
 Json = dict[str, Any]
@@ -31,23 +29,14 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     counted = {"passed": len(judged) - failed, "failed": failed, "unproven": len(unproven)}
     decision = {"verdict": verdict, "requirements": judged, "unproven": unproven, "summary": counted, "exports": exports}
     write_json(outputs["decision"], decision)
-    told = {"about": _about(params), "verdict": verdict, "counted": counted, "exports": exports}
+    told = {"about": report.about(params["about"]), "verdict": verdict, "counted": counted, "exports": exports}
     report.write_page(outputs["page"], "edge.html.j2", {**told, "drawing": picture.of_exports(exports)})
-    place = Path(tempfile.mkdtemp(dir=outputs["bundle"].parent, prefix=".writing-"))
-    try:
+    with whole(outputs["bundle"]) as place:
         for one in params["exports"]:
             shutil.copytree(inputs[one["name"]], place / one["name"])
         write_json(place / "manifest.json", _manifest(params, inputs))
         bundle.seal(place)
-        move(place, outputs["bundle"])
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
     return {"verdict": verdict, **counted}
-
-
-def _about(params: Mapping[str, Any]) -> Json:
-    return {**dict.fromkeys(("name", "version", "phase", "problem", "owner")), **params["about"]}
 
 
 def _export(one: Json, inputs: Mapping[str, Path]) -> Json:
@@ -108,7 +97,7 @@ def _manifest(params: Mapping[str, Any], inputs: Mapping[str, Path]) -> Json:
                 {
                     "path": f"{one['name']}/{file.relative_to(place).as_posix()}",
                     "bytes": file.stat().st_size,
-                    "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+                    "sha256": digest(file),
                 }
                 for file in files
             ],

@@ -51,7 +51,7 @@ def _context(params: Json, verdict: str, items: list[dict[str, Any]], counted: M
         mine = (told["value"], told["low"], told["high"])
         rows.append({**one, "line": marks.line([mine], beside=placed) if told["value"] is not None else None})
     return {
-        "about": {**dict.fromkeys(("name", "version", "phase", "problem", "owner")), **params["about"]},
+        "about": report.about(params["about"]),
         "task": params["task"],
         "column": params["column"],
         "metric": metric_title(headlines[0]["metric"]),

@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, field_validator
 
-from mlspec.fields import Later, fault
+from mlspec.fields import NETWORKS, Later, fault
 from mlspec.kinds import OneOf, Section
 from mlspec.quantity import Percent
 from mlspec.spec.text import Count, Flag, Number
 
 if TYPE_CHECKING:
     from mlspec.spec.project import Project
-
-PUPILS = ("torch.",)
-"""What can learn from a teacher: kinds that begin so, which are trained in rounds of ours."""
 
 PRUNED = ("torch.mlp", "torch.cnn")
 """What can be pruned: whole units of a recurrent layer, or of attention, hang together otherwise."""
@@ -67,7 +64,7 @@ class Compress(Section):
     prune: Annotated[Prune | None, Later("the model keeps all its weights", but=PRUNED)] = Field(
         None, description="Leave weights out."
     )
-    distill: Annotated[Distill | None, Later("the model learns from the labels alone", but=PUPILS)] = Field(
+    distill: Annotated[Distill | None, Later("the model learns from the labels alone", but=NETWORKS)] = Field(
         None, description="Learn from a larger model. It is no gain by itself: compare with a run without it."
     )
     search: Annotated[ArchitectureSearch | None, Later("the structure is the one that the spec gives")] = Field(
@@ -84,4 +81,4 @@ def pruned(project: Project) -> Prune | None:
 def distilled(project: Project) -> Distill | None:
     """Return how the model of a spec learns from a teacher, where it can."""
     compress, model = project.compress, project.model
-    return compress.distill if compress and model and model.kind.startswith(PUPILS) else None
+    return compress.distill if compress and model and model.kind.startswith(NETWORKS) else None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, StrictInt
 
-from mlspec.fields import Guide, Later
+from mlspec.fields import NETWORKS, Guide, Later
 from mlspec.kinds import Section, part
 from mlspec.spec.text import Seed
 
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 else:
     Tuning, EarlyStopping = part("mlspec.spec.tuning:Tuning"), part("mlspec.spec.tuning:EarlyStopping")
     Checkpoint, Distributed = part("mlspec.spec.tuning:Checkpoint"), part("mlspec.spec.tuning:Distributed")
-
-
-NETWORKS = ("torch.",)
-"""What is trained in rounds of ours: kinds that begin so."""
 
 
 class Training(Section):

@@ -24,19 +24,16 @@ MOVES = {"columns": (0,), "lookup": (0,), "pick": (0,), "where": (1, 2)}
 
 def within(program: Program) -> Program:
     """Return the program with whole numbers moved as float32, and values put side by side ten at a time."""
-    made = Program(program.width)
-    now: dict[int, Value] = {0: made.input}
-    for node in program.needed:
-        moved = _moved(program, node)
-        takes = [_taken(program, made, now, one, place in moved) for place, one in enumerate(node.takes)]
+
+    def write(made: Program, node: Node, takes: Sequence[Value]) -> Value:
         if node.operation == "concat":
-            now[node.gives.index] = _side_by_side(made, takes)
-            continue
-        value = made.add(node.operation, *takes, **node.settings)
-        now[node.gives.index] = made.add("cast", value, type="int32") if moved else value
-    assert program.output is not None
-    made.output = now[program.output.index]
-    return made
+            return _side_by_side(made, takes)
+        moved = _moved(program, node)
+        taken = [made.number(one) if place in moved else one for place, one in enumerate(takes)]
+        value = made.add(node.operation, *taken, **node.settings)
+        return made.add("cast", value, type="int32") if moved else value
+
+    return program.rewritten(write)
 
 
 def _moved(program: Program, node: Node) -> Sequence[int]:
@@ -47,12 +44,6 @@ def _moved(program: Program, node: Node) -> Sequence[int]:
         return ()
     held = [program.constants[one.index] for one in taken if one.index in program.constants]
     return places if all(np.abs(one).max(initial=0) <= WHOLE for one in held) else ()
-
-
-def _taken(program: Program, made: Program, now: dict[int, Value], value: Value, as_float: bool) -> Value:
-    if value.index in program.constants:
-        return made.constant(program.constants[value.index], "float32" if as_float else value.type)
-    return made.add("cast", now[value.index], type="float32") if as_float else now[value.index]
 
 
 def _side_by_side(program: Program, parts: Sequence[Value]) -> Value:

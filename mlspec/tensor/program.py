@@ -70,6 +70,20 @@ class Program:
                 wanted.update(one.index for one in node.takes)
         return found[::-1]
 
+    def rewritten(self, write: Callable[[Program, Node, Sequence[Value]], Value]) -> Program:
+        """Return a program of the same meaning: `write` adds to it what stands for an operation, given what that takes there."""
+        made = Program(self.width)
+        now: dict[int, Value] = {0: made.input}
+        for node in self.needed:
+            takes = [
+                made.constant(self.constants[one.index], one.type) if one.index in self.constants else now[one.index]
+                for one in node.takes
+            ]
+            now[node.gives.index] = write(made, node, takes)
+        assert self.output is not None
+        made.output = now[self.output.index]
+        return made
+
     def constant(self, array: Any, kind: Type = "float32") -> Value:
         """Return a constant; equal ones are one. Numbers beyond float32 become its largest."""
         made = np.asarray(array)
@@ -116,10 +130,7 @@ class Program:
         activation: str | None = None,
     ) -> Value:
         """Convolve (rows, height, width, in) with a kernel (out, height, width, in); `activation` is None, "relu" or "relu6"."""
-        assert activation in windows.ACTIVATIONS, f"a convolution cannot do {activation}"
-        numbers = np.asarray(kernel)
-        takes = x, self.constant(numbers), self._bias(bias, numbers.shape[0])
-        return self.add("conv2d", *takes, stride=stride, padding=padding, activation=activation)
+        return self._convolution("conv2d", x, kernel, 0, bias, stride=stride, padding=padding, activation=activation)
 
     def depthwise_conv2d(
         self,
@@ -131,10 +142,13 @@ class Program:
         activation: str | None = None,
     ) -> Value:
         """Convolve each channel of (rows, height, width, channels) for itself: the kernel is (1, height, width, channels)."""
-        assert activation in windows.ACTIVATIONS, f"a convolution cannot do {activation}"
+        return self._convolution("depthwise_conv2d", x, kernel, 3, bias, stride=stride, padding=padding, activation=activation)
+
+    def _convolution(self, operation: str, x: Value, kernel: Any, outputs: int, bias: Any, **settings: Any) -> Value:
+        """`outputs` is the axis of the kernel that the outputs lie on."""
+        assert settings["activation"] in windows.ACTIVATIONS, f"a convolution cannot do {settings['activation']}"
         numbers = np.asarray(kernel)
-        takes = x, self.constant(numbers), self._bias(bias, numbers.shape[3])
-        return self.add("depthwise_conv2d", *takes, stride=stride, padding=padding, activation=activation)
+        return self.add(operation, x, self.constant(numbers), self._bias(bias, numbers.shape[outputs]), **settings)
 
     def pool(
         self,
@@ -216,7 +230,9 @@ class Program:
         return self.add("not", self.add("equal", x, x))
 
     def number(self, x: Value) -> Value:
-        """Truth values, or whole numbers, as 0.0, 1.0, …"""
+        """Truth values, or whole numbers, as 0.0, 1.0, …; a constant is one at once."""
+        if x.index in self.constants:
+            return self.constant(self.constants[x.index])
         return self.add("cast", x, type="float32")
 
 

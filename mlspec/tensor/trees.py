@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mlspec.tensor.program import OPERATIONS, ROWS, Array, Operation, Program, Value
+from mlspec.tensor.program import OPERATIONS, ROWS, Array, Node, Operation, Program, Value
 
 MOST = np.finfo(np.float32).max
 LEAST = np.finfo(np.float32).smallest_normal
@@ -108,13 +108,6 @@ def at_most(numbers: Array) -> Array:
     return np.where(near.astype(np.float64) > wide, np.nextafter(near, np.float32(-np.inf)), near).astype(np.float32)
 
 
-def below(numbers: Array) -> Array:
-    """Return the largest float32 that is less than each float64: for a float32 x, x < t exactly where x <= below(t)."""
-    near = at_most(numbers)
-    equal = near.astype(np.float64) == np.asarray(numbers, dtype=np.float64)
-    return np.where(equal, np.nextafter(near, np.float32(-np.inf)), near).astype(np.float32)
-
-
 def meant(numbers: Array) -> Array:
     """Return the float64 that each float32 most likely stands for: the shortest decimal number that rounds to it.
 
@@ -154,23 +147,13 @@ def _meant(x: Array, trees: Trees) -> Array:
 
 def walked(program: Program) -> Program:
     """Return the program with each ensemble written as `depth` rounds of gathers and a comparison, for runtimes without trees."""
-    made = Program(program.width)
-    now: dict[int, Value] = {0: made.input}
 
-    def of(value: Value) -> Value:
-        if value.index in program.constants:
-            return made.constant(program.constants[value.index], value.type)
-        return now[value.index]
-
-    for node in program.nodes:
-        takes = [of(one) for one in node.takes]
+    def write(made: Program, node: Node, takes: Sequence[Value]) -> Value:
         if node.operation == "trees":
-            now[node.gives.index] = _walk(made, takes[0], node.settings["trees"])
-        else:
-            now[node.gives.index] = made.add(node.operation, *takes, **node.settings)
-    assert program.output is not None
-    made.output = now[program.output.index]
-    return made
+            return _walk(made, takes[0], node.settings["trees"])
+        return made.add(node.operation, *takes, **node.settings)
+
+    return program.rewritten(write)
 
 
 def _walk(program: Program, x: Value, trees: Trees) -> Value:

@@ -289,4 +289,37 @@ def test_undecided_rows_agree_with_either_label() -> None:
     half = np.array([[0.5, 0.5], [0.4, 0.6], [0.9, 0.1]])
     source = metric.classified(truth, np.array(["a", "b", "a"]), half, ["a", "b"], "b")
     other = metric.classified(truth, np.array(["b", "b", "b"]), half, ["a", "b"], "b")
-    assert proof.agreement(source, other, half, None) == pytest.approx(2 / 3)
+    assert proof.agreement(source, other, None) == pytest.approx(2 / 3)
+
+
+BAD = [
+    # metadata.json, result.json, what is said
+    ("{", "{}", "no metadata of an export"),
+    ('{"name": "x"}', "{}", "no metadata of an export: version: Field required"),
+    (None, "{", "no result of bench.py"),
+    (None, "[1]", "no result of bench.py"),
+    (None, {"latency_ms": {}}, "no result of bench.py: latency_ms.p50: Field required"),
+    (None, {"memory_mib": "much"}, "no result of bench.py: memory_mib: Input should be a valid number"),
+]
+
+
+@pytest.mark.parametrize(("bundle", "result", "said"), BAD)
+def test_a_file_that_is_no_measurement_is_told(
+    bundle: str | None, result: str | dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    whole = json.dumps({**ABOUT, "limits": LIMITS})
+    (tmp_path / "metadata.json").write_text(bundle or whole)
+    (tmp_path / "result.json").write_text(result if isinstance(result, str) else json.dumps({**RESULT, **result}))
+    with pytest.raises(Problem, match=said):
+        verify.verified(verify.bundle_of(tmp_path), verify.result_of(tmp_path / "result.json"))
+
+
+def test_a_measurement_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="is no bundle of an export"):
+        verify.bundle_of(tmp_path)
+    with pytest.raises(Problem, match="No such file"):
+        verify.result_of(tmp_path / "result.json")
+    (tmp_path / "metadata.json").write_text(json.dumps({**ABOUT, "limits": LIMITS}))
+    (tmp_path / "result.json").write_text(json.dumps(RESULT))
+    found = verify.verified(verify.bundle_of(tmp_path), verify.result_of(tmp_path / "result.json"))
+    assert {one["verdict"] for one in found} == {"pass"}

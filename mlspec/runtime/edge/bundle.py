@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlspec.exports._export import Export
-from mlspec.runtime.artifact import write_json, write_text
+from mlspec.runtime.artifact import digest, write_json, write_text
 
 DEVICE = Path(__file__).resolve().parent / "device"
 SAMPLES = 16
@@ -39,7 +39,7 @@ def files_digest(place: Path) -> str:
     """Return the SHA-256 of the model's own files, by name."""
     whole = hashlib.sha256()
     for file in model_files(place):
-        whole.update(f"{file.name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+        whole.update(f"{file.name}\0{digest(file)}\n".encode())
     return whole.hexdigest()
 
 
@@ -60,7 +60,7 @@ def download(files: Sequence[Path]) -> int:
 def seal(place: Path) -> None:
     """Write the checksums of all files in a directory."""
     files = sorted(one for one in place.rglob("*") if one.is_file() and one.name != SUMS)
-    lines = [f"{hashlib.sha256(one.read_bytes()).hexdigest()}  {one.relative_to(place).as_posix()}\n" for one in files]
+    lines = [f"{digest(one)}  {one.relative_to(place).as_posix()}\n" for one in files]
     write_text(place / SUMS, "".join(lines))
 
 

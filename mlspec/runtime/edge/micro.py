@@ -6,10 +6,7 @@ That shows which operators there are, what they answer, and how much memory they
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from mlspec.runtime.artifact import finite
+from mlspec.runtime.edge import proof
 from mlspec.runtime.edge.bundle import DEVICE
 
 Array = np.ndarray[Any, Any]
 Json = dict[str, Any]
 
 PACKAGE = "tflite-micro"
-TIME_LIMIT = 600.0
-"""Seconds after which a model that still runs is stopped."""
 
 NOISE = re.compile(r"Traceback|\s|$|Failed to get registration|Failed starting model|\[RecordingMicroAllocator\]")
 """Lines of standard error that say nothing of why."""
@@ -45,24 +41,13 @@ def tried(place: Path, fed: Array, expected: Array) -> Json:
     with tempfile.TemporaryDirectory(prefix="mlspec-") as name:
         rows, answers, told = (Path(name, file) for file in ("fed.npy", "answers.npy", "told.json"))
         np.save(rows, fed)
-        code, said = _run(place / "model.tflite", rows, answers, told)
-        if code:
-            return {**by, "refused": reason(code, said)}
+        ended = proof.started(DEVICE / "micro.py", [str(place / "model.tflite"), str(rows), str(answers), str(told)])
+        if ended is None:
+            return {**by, "refused": f"it took longer than {proof.TIME_LIMIT:g} s and was stopped"}
+        if ended.returncode:
+            return {**by, "refused": reason(ended.returncode, ended.stderr)}
         step = json.loads(told.read_text(encoding="utf-8"))["step"]
-        return {**by, "rows": len(fed), "arena": arena(said), **apart(expected, np.load(answers), step)}
-
-
-def _run(*paths: Path) -> tuple[int, str]:
-    """Return the exit code, and what was said on standard error."""
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, str(DEVICE / "micro.py"), *map(str, paths)]
-    try:
-        ended = subprocess.run(
-            command, capture_output=True, timeout=TIME_LIMIT, env=environment, check=False, stdin=subprocess.DEVNULL
-        )
-    except subprocess.TimeoutExpired:
-        return 1, f"it took longer than {TIME_LIMIT:g} s and was stopped"
-    return ended.returncode, ended.stderr.decode(errors="replace")
+        return {**by, "rows": len(fed), "arena": arena(ended.stderr), **apart(expected, np.load(answers), step)}
 
 
 def reason(code: int, said: str) -> str:

@@ -75,19 +75,33 @@ def timing(place: Path, seconds: float, precision: str = "f32") -> Json:
 
 
 def _run(place: Path, words: Sequence[str]) -> None:
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # the bundle is what was written into it
-    command = [sys.executable, str(place / words[0]), *words[1:]]
-    try:
-        ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIME_LIMIT, env=environment, check=False, stdin=subprocess.DEVNULL
-        )
-    except subprocess.TimeoutExpired:
-        raise Problem(Finding("export-does-not-run", f"{words[0]} took longer than {TIME_LIMIT:g} s and was stopped")) from None
+    ended = started(place / words[0], words[1:])
+    if ended is None:
+        raise Problem(Finding("export-does-not-run", f"{words[0]} took longer than {TIME_LIMIT:g} s and was stopped"))
     if ended.returncode:
         said = (ended.stderr or ended.stdout).strip().splitlines()
         reason = said[-1] if said else f"exit code {ended.returncode}"
         message = f"the exported model does not run: {reason}"
         raise Problem(Finding("export-does-not-run", message, help=f"{words[0]} ended with exit code {ended.returncode}"))
+
+
+def started(script: Path, words: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
+    """Run a script of `device/` in a process of its own, and wait for its end; None where it took too long and was stopped."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}  # the bundle is what was written into it
+    command = [sys.executable, str(script), *words]
+    try:
+        return subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TIME_LIMIT,
+            env=environment,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def answers(found: Array, source: Answers, about: Mapping[str, Any]) -> Answers:
@@ -106,33 +120,47 @@ def answers(found: Array, source: Answers, about: Mapping[str, Any]) -> Answers:
     return metric.classified(truth, guess, np.clip(found.astype(float), 0.0, 1.0), list(classes), positive)
 
 
-def parity(expected: Array, found: Array, classes: bool) -> Json:
-    """Compare row by row. Numbers of a regression are compared as shares of the largest one of the source's."""
-    scale = 1.0 if classes else max(1.0, float(np.abs(expected).max(initial=0.0)))
+def parity(source: Answers, exported: Answers, found: Array, threshold: float | None) -> Json:
+    """Compare row by row `found`, the bare scores that `exported` was made of, with what the source model says.
+
+    Numbers of a regression are compared as shares of the largest one of the source's. Classes agree as `agreement` says.
+    """
+    expected = stated(source)
+    scale = 1.0 if source.labels else max(1.0, float(np.abs(expected).max(initial=0.0)))
     apart = np.abs(found.astype(float) - expected) / scale
     apart = np.where(np.isfinite(found), apart, np.inf)
     worst = apart.max(axis=1) if len(apart) else np.zeros(0)
-    return {
+    told = {
         "rows": len(expected),
         "not_finite": int((~np.isfinite(found)).any(axis=1).sum()),
         "max_difference": finite(worst.max(initial=0.0)),
         "mean_difference": finite(worst.mean() if len(worst) else 0.0),
         "rows_off": int((worst > OFF).sum()),
     }
+    return told | ({"agreement": agreement(source, exported, threshold)} if source.labels else {})
 
 
-def agreement(source: Answers, exported: Answers, expected: Array, threshold: float | None) -> float:
+def stated(source: Answers) -> Array:
+    """Return what a model says as an export says it: a probability for each class it knows, or one number, for each row."""
+    if source.labels:
+        assert source.proba is not None, "what is exported gives probabilities"
+        return source.proba
+    numbers: Array = source.guess.reshape(-1, 1)
+    return numbers
+
+
+def agreement(source: Answers, exported: Answers, threshold: float | None) -> float:
     """Return the share of rows with the same label. Where the source itself is undecided (a forest whose trees are split in
     halves, a probability that is the threshold), either label is the same.
     """
-    same = source.guess == exported.guess
-    rows = np.arange(len(expected))
-    chosen = expected[rows, exported.guess] if len(expected) else expected
+    expected, same = stated(source), source.guess == exported.guess
+    if not len(expected):
+        return 1.0
     if threshold is None or source.positive is None:
-        undecided = chosen >= expected.max(axis=1, initial=0.0) - EQUAL
+        undecided = expected[np.arange(len(expected)), exported.guess] >= expected.max(axis=1) - EQUAL
     else:
         undecided = np.abs(expected[:, source.positive] - threshold) <= EQUAL
-    return float((same | undecided).mean()) if len(expected) else 1.0
+    return float((same | undecided).mean())
 
 
 def compared(judge: Judge, source: Answers, exported: Answers, slices: Sequence[Slice]) -> Json:

@@ -19,7 +19,7 @@ import polars as pl
 from mlspec import device as devices
 from mlspec import kinds, runtime
 from mlspec.diagnostic import Finding, Problem
-from mlspec.exports._export import Export
+from mlspec.exports._export import Export, load
 from mlspec.lowering import Lowered, lowered
 from mlspec.runtime import evaluate, export, metric, pickled
 from mlspec.runtime.artifact import finite, read_json
@@ -31,9 +31,6 @@ from mlspec.runtime.metric import Answers
 Json = dict[str, Any]
 Array = np.ndarray[Any, Any]
 Tell = Callable[[str], None]
-
-CALIBRATION = 500
-"""Training rows that find the ranges of whole numbers: the default of an export."""
 
 BLOCK, TURNS = 20, 12
 """Variants are timed in turns, so many predictions at a time: what else the machine does meanwhile then hits all alike."""
@@ -65,7 +62,6 @@ class Given:
     metrics: Json
     calibration: Array
     fed: Array
-    expected: Array
     source: Answers
     judge: evaluate.Judge
 
@@ -126,9 +122,8 @@ def _skipped(formats: Sequence[str], device: str | None) -> Iterator[tuple[str, 
     """Yield (format, why) for those that cannot be tried."""
     profile = None if device is None else devices.find(device)
     for kind in _formats(formats):
-        absent = export.lacking(kind)
-        if absent:
-            yield kind, f"{', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed: pip install 'mlspec[edge]'"
+        if absent := export.lacking(kind):
+            yield kind, f"{absent}: {export.INSTALL}"
         elif profile is not None and (why := devices.supports(profile, kind)):
             yield kind, why
 
@@ -140,13 +135,9 @@ def _given(sources: Mapping[str, Path], params: Json) -> Given:
         message = "the dev split has no rows, and to choose by the test rows would prove nothing with them afterwards"
         raise Problem(Finding("no-dev-rows", message, ("splits", "ratios"), help="such as `ratios: [0.6, 0.2, 0.2]`"))
     made = lowered(model)
-    plain = kinds.load("mlspec.exports", "c").model_validate({"kind": "c"})
-    assert isinstance(plain, Export)
-    about = metadata(model, made, plain, {**params, "export": {"kind": "c"}, "route": ROUTE}, found)
-    calibration = runner.feed(device_rows(model, made, export.spread(train, CALIBRATION)), about)
-    expected = np.asarray(
-        model.predict_proba(dev) if made.classes else np.asarray(model.predict(dev)).reshape(-1, 1), dtype=float
-    )
+    plain = {"kind": "c"}
+    about = metadata(model, made, load(plain), {**params, "export": plain, "route": ROUTE}, found)
+    calibration = runner.feed(device_rows(model, made, export.spread(train, load(plain).calibration_rows)), about)
     return Given(
         model,
         made,
@@ -154,7 +145,6 @@ def _given(sources: Mapping[str, Path], params: Json) -> Given:
         found,
         calibration,
         runner.feed(device_rows(model, made, dev), about),
-        expected,
         evaluate.answer(model, dev, params["task"], params.get("threshold")),
         evaluate.Judge([params["primary"]], params),
     )
@@ -201,20 +191,17 @@ def _failed(why: str) -> Json:
 
 
 def _measured(one: Tried, given: Given, place: Path) -> tuple[Json, Callable[[Array], Array]]:
-    form = _export(one.asked)
+    form = load(one.asked)
     about = metadata(given.model, given.made, form, {**given.params, "export": one.asked, "route": ROUTE}, given.metrics)
     export.write(form, given.made, place, about, given.calibration)
     run = runner.Model(place).run
     found = np.asarray(run(given.fed))
     exported = proof.answers(found, given.source, about)
-    parity = proof.parity(given.expected, found, bool(given.made.classes))
-    if given.made.classes:
-        parity["agreement"] = proof.agreement(given.source, exported, given.expected, about["threshold"])
     files = bundle.model_files(place)
     told: Json = {
         "quantize": form.quantize,
         "primary": given.params["primary"],
-        "parity": parity,
+        "parity": proof.parity(given.source, exported, found, about["threshold"]),
         "metrics": {given.params["primary"]: _compared(given, exported)},
         "size": sum(file.stat().st_size for file in files),
         "download": bundle.download(files),
@@ -230,12 +217,6 @@ def _drop(told: Mapping[str, Any]) -> float | None:
     """What is lost of the primary metric, in as many digits as anybody reads: a hundred-millionth is nothing, not -0."""
     found = told["metrics"].get(told["primary"], {}).get("drop")
     return None if found is None else round(found, 6) + 0.0
-
-
-def _export(asked: Mapping[str, Any]) -> Export:
-    form = kinds.load("mlspec.exports", str(asked["kind"])).model_validate(dict(asked))
-    assert isinstance(form, Export)
-    return form
 
 
 def _missed(entry: Mapping[str, Any]) -> str:
@@ -293,7 +274,7 @@ def _proven(one: Tried, sources: Mapping[str, Path], params: Json, place: Path) 
     """Prove a variant as an export of a run is proven: written in another process, run there by its own runner, on test rows."""
     outputs = {name: place / f"proven {one.name}" / name for name in ("bundle", "proof", "timing")}
     inputs = {name: sources[name] for name in ("model", "train", "test", "metrics")}
-    asked = {**_export(one.asked).model_dump(mode="json"), **one.asked}
+    asked = {**load(one.asked).model_dump(mode="json"), **one.asked}
     asked = {name: value for name, value in asked.items() if name not in params["limits"]}
     more = {"name": "chosen", "export": asked, "route": ROUTE}
     try:

@@ -2,47 +2,83 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from mlspec.diagnostic import Finding, Problem
-from mlspec.runtime.artifact import read_json
+from mlspec.runtime.edge.proof import TOLERANCES
 from mlspec.runtime.edge.verdicts import entry
 
 Json = Mapping[str, Any]
 
-ANSWERS = {"none": 1e-4, "float16": 5e-3}
-"""How far the answers to the samples may be off by how numbers are shortened; in whole numbers, processors may round apart."""
-ROUNDED = 0.05
+METADATA = "metadata.json"
 
-NEEDED = {"model", "version", "digest", "files_as_shipped", "max_difference", "latency_ms", "memory_mib"}
+ROUNDED = 0.05
+"""How far the answers to the samples may be off where numbers are whole, which processors may round apart; else as in a proof."""
+
+
+class Latency(BaseModel):
+    """Milliseconds of single predictions."""
+
+    p50: float
+    p95: float
+
+
+class Result(BaseModel, extra="allow"):
+    """What is needed of a result of bench.py."""
+
+    model: str
+    version: str
+    digest: str
+    files_as_shipped: bool
+    max_difference: float
+    latency_ms: Latency
+    memory_mib: float
+
+
+class Bundle(BaseModel, extra="allow"):
+    """What is needed of the metadata of an export."""
+
+    name: str
+    version: str
+    digest: str
+    format: str
+    quantize: str
+    route: list[str | int]
+    limits: dict[str, float | None]
 
 
 def result_of(path: Path) -> dict[str, Any]:
     """Read what bench.py wrote; raise Problem where it is something else."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        help_text = "run `python bench.py` in the bundle, on the device"
-        raise Problem(Finding("missing-file", f"{path}: {error.strerror}", help=help_text)) from None
-    except ValueError as error:
-        raise Problem(Finding("not-a-result", f"{path} is no JSON: {error}")) from None
-    lacks = sorted(NEEDED - found.keys()) if isinstance(found, dict) else ["everything"]
-    if lacks:
-        raise Problem(Finding("not-a-result", f"{path} is no result of bench.py: it lacks {', '.join(lacks)}"))
-    return dict(found)
+    return _read(path, Result, "not-a-result", "no result of bench.py", "run `python bench.py` in the bundle, on the device")
 
 
 def bundle_of(path: Path) -> dict[str, Any]:
     """Read the metadata of an export's directory; raise Problem where it is none."""
-    if not (path / "metadata.json").is_file():
-        inside = sorted(one.parent.name for one in path.glob("*/metadata.json"))
+    if not (path / METADATA).is_file():
+        inside = sorted(one.parent.name for one in path.glob(f"*/{METADATA}"))
         help_text = f"name one of its exports: {', '.join(inside)}" if inside else "it is in the package, under edge/"
         raise Problem(Finding("not-a-bundle", f"{path} is no bundle of an export", help=help_text))
-    return dict(read_json(path / "metadata.json"))
+    return _read(path / METADATA, Bundle, "not-a-bundle", "no metadata of an export", "take the bundle from the package again")
+
+
+def _read(path: Path, model: type[BaseModel], code: str, what: str, help_text: str) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Problem(Finding("missing-file", f"{path}: {error.strerror}", help=help_text)) from None
+    except ValueError as error:
+        raise Problem(Finding(code, f"{path} is {what}: {error}", help=help_text)) from None
+    try:
+        return model.model_validate_json(text).model_dump()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise Problem(Finding(code, f"{path} is {what}: {where}{': ' if where else ''}{first['msg']}", help=help_text)) from None
 
 
 def verified(about: Json, result: Json) -> list[dict[str, Any]]:
@@ -55,7 +91,7 @@ def verified(about: Json, result: Json) -> list[dict[str, Any]]:
         ),
         entry("files are those that were shipped", "all", None, bool(result["files_as_shipped"]), route),
     ]
-    most, off = ANSWERS.get(about["quantize"], ROUNDED), result["max_difference"]
+    most, off = TOLERANCES[about["quantize"]].difference or ROUNDED, result["max_difference"]
     entries.append(entry("largest difference on the samples", f"<= {most:g}", off, _at_most(off, most), route))
     limits, latency = about["limits"], result["latency_ms"]["p95"]
     if limits["max_latency_p95"] is not None:
