@@ -92,6 +92,8 @@ lock: $(UV) ## resolve every lock anew; the others follow dev.txt, so that all e
 	$(COMPILE) --extra prefect-ray $(FAMILIES) -c requirements/dev.txt -o requirements/prefect-ray.txt --upgrade
 	$(COMPILE) --extra edge -c requirements/dev.txt -o requirements/edge.txt --upgrade
 	$(COMPILE) --extra torch -c requirements/dev.txt -o requirements/torch.txt --upgrade
+	$(COMPILE) --extra keras -c requirements/dev.txt -o requirements/keras.txt --upgrade
+	$(COMPILE) --extra coreml -c requirements/dev.txt -o requirements/coreml.txt --upgrade
 	$(subst pyproject.toml,,$(COMPILE)) --group device -c requirements/dev.txt -o requirements/device.txt --upgrade
 	$(COMPILE) --extra zenml $(FAMILIES) -c requirements/dev.txt -o requirements/zenml.txt --upgrade
 	$(COMPILE) --extra local --group zenml-server -c requirements/zenml.txt -o requirements/zenml-server.txt --upgrade
