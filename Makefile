@@ -35,9 +35,8 @@ build/wheelhouse/.done: $(VENV)/.dev requirements/core.txt
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --dest build/wheelhouse -r requirements/core.txt hatchling editables
 	touch $@
 
-# Not part of `make test`, whose tests on other processors run where this has been done: docs/emulators.md.
-emulators: $(VENV)/.dev ## an aarch64 processor and a Cortex-M4 under qemu, and the kernels of TensorFlow Lite Micro
-	$(INSTALL) --python $(BIN)/python -c requirements/dev.txt -r pyproject.toml --extra micro
+# Not part of `make test`, which needs no Debian: its tests on other processors run where this has been done (docs/emulators.md).
+emulators: $(VENV)/.dev ## an aarch64 processor and a Cortex-M4 under qemu
 	$(BIN)/python -m tests.emulators
 
 # What a device has, and no mlspec.
