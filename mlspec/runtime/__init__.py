@@ -14,6 +14,11 @@ from mlspec.runtime.trouble import told
 
 Place = str | os.PathLike[str]
 
+APART = {"container": None, "export": 7200.0}
+"""Ops that always run in a process of their own, and the seconds they have where nobody says: a container must not outlive us,
+however we end; a converter that crashes must not take us with it, and one that hangs must end.
+"""
+
 FINAL = ("approval-refused", "approval-missing", "approval-pending", "secret-missing", "missing-engine")
 """Faults that another try meets again."""
 
@@ -46,11 +51,11 @@ def run(
     # Every runner's params go through JSON: the order of keys, and which equal strings are one object, would show in a pickle.
     plain = json.loads(json.dumps(params or {}, sort_keys=True))
     sources = {name: Path(path) for name, path in (inputs or {}).items()}
-    # a container must not outlive us, however we end; a converter that crashes must not take us with it
-    if timeout is not None or environment or op in ("container", "export"):
+    if timeout is not None or environment or op in APART:
         from mlspec.runtime import child
 
-        return child.run(op, sources, places, plain, timeout, environment or {})
+        limit = APART.get(op) if timeout is None else timeout
+        return child.run(op, sources, places, plain, limit, environment or {})
     return perform(op, sources, places, plain)
 
 

@@ -129,6 +129,31 @@ def test_a_file_that_was_changed_on_the_way_is_told(forest: Path, tmp_path: Path
     assert (ended.returncode, ended.stdout) == (1, "model.onnx is not the file that was shipped\n")
 
 
+CRASHES = "import ctypes\n\nprint('a line that nobody asked for')\nctypes.string_at(0)\n"
+HANGS = "import time\n\ntime.sleep(600)\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("library", "code", "told"),
+    [(CRASHES, "step-killed", "signal 11 (SIGSEGV)"), (HANGS, "step-timed-out", "its limit of 3 s")],
+    ids=["crashes", "hangs"],
+)
+def test_a_converter_that_breaks_breaks_nothing_else(
+    forest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, code: str, told: str
+) -> None:
+    """A vendor's library takes down the process that it is in, or never ends: the export has failed, and we go on."""
+    (tmp_path / "onnx.py").write_text(library)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(runtime.APART, "export", 3.0 if library == HANGS else None)
+    with pytest.raises(Problem) as raised:
+        exported(forest, tmp_path, {"kind": "onnx"})
+    [fault] = raised.value.faults
+    assert isinstance(fault, Finding)
+    assert (fault.code, told in fault.message) == (code, True)
+    assert not (tmp_path / "bundle").exists()
+
+
 @pytest.mark.slow
 def test_a_limit_that_is_missed_names_the_numbers_and_the_line(network: Path, tmp_path: Path) -> None:
     found, _ = exported(network, tmp_path, {"kind": "onnx"}, max_size=100)
