@@ -5,8 +5,10 @@ Each backend runs the compiled project in an environment of its own lock with ml
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -101,12 +103,30 @@ PAIRS = [*((backend, spec) for backend in BACKENDS for spec in SPECS), ("airflow
 """Airflow takes half a minute for each: the small one and the one with all types of columns stand for the others."""
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that all processes of this test run have in common."""
+    place = tmp_path_factory.getbasetemp()
+    return place.parent if "PYTEST_XDIST_WORKER" in os.environ else place
+
+
+def reference_of(spec: Path, folder: Path, shared: Path) -> Ran:
+    """What the local runner makes of a spec: run once, whichever process asks first."""
+    kept = shared / f"{spec.stem}.ran"
+    with (shared / f"{spec.stem}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(here(folder, spec)))
+    ran: Ran = pickle.loads(kept.read_bytes())
+    return ran
+
+
 @pytest.mark.parametrize(("backend", "spec"), PAIRS)
-def test_the_same_everywhere(backend: str, spec: str, folder: Path) -> None:
+def test_the_same_everywhere(backend: str, spec: str, folder: Path, shared: Path) -> None:
     path = ROOT / "specs" / f"{spec}.yaml"
     (folder / "here").mkdir()
     (folder / "there").mkdir()
-    reference = here(folder / "here", path)
+    reference = reference_of(path, folder / "here", shared)
     assert reference.state == "succeeded"
     assert {of_all(name) for name in reference.evidence} >= set(EVIDENCE)
     compared = there(folder / "there", backend, path)
