@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic_core import PydanticCustomError, core_schema
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 LIBRARIES = ("keras", "sklearn", "torch")
 """Libraries that several kinds come from: a kind is called `library.name`, and its file `library_name.py`."""
@@ -41,13 +44,19 @@ class Kind(Section):
 
 
 @cache
+def _plugged(package: str) -> dict[str, EntryPoint]:
+    """Return the members of a union that installed distributions bring: asked once, as that takes as long as a small lint."""
+    from importlib.metadata import entry_points  # importing it takes a twentieth of a lint (measured)
+
+    return {point.name: point for point in entry_points(group=package)}
+
+
+@cache
 def names(package: str) -> tuple[str, ...]:
     """Return the kinds of a union, sorted: ours by file, then entry points."""
-    from importlib.metadata import entry_points
-
     files = {file.stem for place in import_module(package).__path__ for file in Path(place).glob("*.py")}
     ours = sorted(_kind(name) for name in files if not name.startswith("_"))
-    return tuple(ours) + tuple(sorted(point.name for point in entry_points(group=package)))
+    return tuple(ours) + tuple(sorted(_plugged(package)))
 
 
 def _kind(file: str) -> str:
@@ -68,12 +77,8 @@ def load(package: str, kind: str) -> type[Kind]:
                 raise
         else:
             return member
-    from importlib.metadata import entry_points  # importing it takes a twentieth of a lint (measured)
-
-    for point in entry_points(group=package, name=kind):
-        plugged: type[Kind] = point.load()
-        return plugged
-    raise KeyError(kind)
+    plugged: type[Kind] = _plugged(package)[kind].load()
+    return plugged
 
 
 def _validated(model: type[BaseModel], value: Any) -> Any:

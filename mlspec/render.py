@@ -177,6 +177,8 @@ def comment(value: str) -> str:
 
 def _string(text: str) -> str:
     quote = "'" if text.count('"') > text.count("'") else '"'
+    if text.isprintable():  # nearly all are
+        return quote + text.replace("\\", "\\\\").replace(quote, f"\\{quote}") + quote
     return quote + "".join(f"\\{char}" if char == quote else _escaped(char) for char in text) + quote
 
 
@@ -237,6 +239,8 @@ def toml(value: Any) -> str:
 
 def _double_quoted(text: str) -> str:
     """Quote text as TOML and YAML both read it; control characters and what does not print as 4- or 8-digit escapes."""
+    if text.isprintable():
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if any("\ud800" <= char <= "\udfff" for char in text):
         raise ValueError(f"{text!r} holds a lone surrogate")
     short = {**_SHORT, '"': '\\"'}
