@@ -16,6 +16,7 @@ import pytest
 
 from mlspec import runtime
 from mlspec.diagnostic import Finding, Problem, Severity
+from mlspec.runtime import ship
 from mlspec.runtime.artifact import digest
 from mlspec.runtime.edge import proof, verdicts, verify
 from tests.runtime.training_data import REGRESS, packaged, params
@@ -177,6 +178,43 @@ def test_ranges_of_the_wrong_rows_fail(network: Path, tmp_path: Path) -> None:
     assert "label agreement with the model" in failed(found)
     good, _ = exported(network, tmp_path / "good", {"kind": "tflite", "quantize": "int8"}, max_drop=0.01)
     assert good["parity"]["agreement"] > found["parity"]["agreement"]
+
+
+@pytest.mark.slow
+def test_it_computes_in_float32_whatever_the_processor_prefers(network: Path, tmp_path: Path) -> None:
+    """OpenVINO takes bfloat16 by itself where a processor has it: what ships asks for float32, and what else it were is told."""
+    found, _ = exported(network, tmp_path, {"kind": "openvino"})
+    assert found["parity"]["max_difference"] <= 1e-5
+    default = found["device_default"]["max_difference"]
+    assert default >= found["parity"]["max_difference"] / 2
+    if "avx512_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
+        assert default > 1e-4
+
+
+WARNINGS = [
+    # what a proof and a measurement say, and what the page makes of it
+    ({}, {}, []),
+    ({"device_default": {"max_difference": 0.044}}, {}, ["by default this processor computes less precisely: 0.044 off"]),
+    ({"device_default": {"max_difference": 0.0001}}, {}, []),
+    (
+        {},
+        {"slower_than_float": True, "float": {"latency_ms": {"p50": 0.1}}},
+        ["it is slower here than the same model in float32: 0.3 ms against 0.1 ms"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("proved", "timed", "said"), WARNINGS)
+def test_what_is_no_fault_and_no_good_either(
+    proved: dict[str, Any], timed: dict[str, Any], said: list[str], tmp_path: Path
+) -> None:
+    sound = {"requirements": [], "format": "openvino", "quantize": "int8", "size": 10, "macs": 10}
+    measured = {"exported": {"latency_ms": {"p50": 0.3, "p95": 0.4}, "memory_mib": 12, "threads": 1}}
+    for name, told in (("one_proof", sound | proved), ("one_timing", measured | timed)):
+        (tmp_path / name).write_text(json.dumps(told), encoding="utf-8")
+    asked = {"name": "one", "route": ["exports", 0], "limits": LIMITS, "export": {"device": None}}
+    found = ship._export(asked, {name: tmp_path / name for name in ("one_proof", "one_timing")})
+    assert [one.partition(";")[0] for one in found["warnings"]] == said
 
 
 @pytest.mark.slow
