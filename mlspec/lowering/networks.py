@@ -101,12 +101,18 @@ LAYERS: dict[str, Callable[[Program, Value, Layer], Value]] = {
 def custom(columns: Columns, estimator: Any) -> Value:
     """Say why a module of the user's cannot be exported."""
     reason = "a module of your own has no form in tensor operations that is known here"
-    raise cannot(reason, help_text="another of the torch kinds, whose layers are known, or an export with `kind: custom`")
+    raise cannot(
+        reason, help_text="another of the keras or torch kinds, whose layers are known, or an export with `kind: custom`"
+    )
 
 
 ESTIMATORS = {
     "NetworkClassifier": network,
     "NetworkRegressor": network,
+    "KerasClassifier": network,
+    "KerasRegressor": network,
     "CustomNetworkClassifier": custom,
     "CustomNetworkRegressor": custom,
+    "CustomKerasClassifier": custom,
+    "CustomKerasRegressor": custom,
 }
