@@ -36,7 +36,7 @@ def imported(kind: str) -> Any:
     """
     library("torch", kind)
     with _importing:
-        if "keras" not in sys.modules and os.environ.setdefault(BACKEND, "torch") == "torch":
+        if sys.modules.get("keras") is None and os.environ.setdefault(BACKEND, "torch") == "torch":
             with tempfile.TemporaryDirectory() as empty:
                 kept = os.environ.setdefault(HOME, empty)
                 try:

@@ -18,6 +18,7 @@ class KerasCustom(OwnNetwork):
     """
 
     distributions: ClassVar[tuple[str, ...]] = ("keras",)
+    below: ClassVar[tuple[str, ...]] = ("torch",)
     kind: Literal["keras.custom"] = "keras.custom"
 
     def trainer(self, task: str) -> type[CustomKerasRegressor]:

@@ -164,6 +164,8 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.batches.begin(epoch)
+        # what draws without a seed of its own, such as dropout in a model of the user's: no state holds where it was
+        keras.utils.set_random_seed(training.seed_of(self.plan.seed, "epoch", epoch) % 2**32)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         training.finite(logs["loss"], epoch)
