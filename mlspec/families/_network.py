@@ -288,13 +288,24 @@ class CustomNetworkRegressor(NetworkRegressor):
 
         self.weights_, self.scale_, self.shift_ = estimators.kept_weights(network.module), scale, shift
 
-    def _given(self, features: Array) -> Array:
+    def answering(self) -> Any:
+        """Return a torch.nn.Module of what the estimator answers: (rows, *read_as_) to shares of classes, or to numbers (rows, 1)."""
+        from mlspec.runtime.networks import estimators
+
+        return estimators.Answering(self._fitted(), self.scale_, self.shift_, isinstance(self, Classifying)).eval()
+
+    def _fitted(self) -> Any:
         from mlspec.runtime.networks import estimators
 
         if not hasattr(self, "_ready"):
             outputs = len(self.classes_) if isinstance(self, Classifying) else 1
             self._ready = estimators.with_weights(self._module(outputs), self.weights_)
-        given = estimators.by_module(self._ready, self.entrypoint, tuple(self.read_as_), features)
+        return self._ready
+
+    def _given(self, features: Array) -> Array:
+        from mlspec.runtime.networks import estimators
+
+        given = estimators.by_module(self._fitted(), self.entrypoint, tuple(self.read_as_), features)
         return given * self.scale_ + self.shift_
 
 

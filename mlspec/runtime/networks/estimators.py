@@ -87,6 +87,18 @@ class Shaped(torch.nn.Module):  # type: ignore[misc]  # PyTorch is not read by m
             return self.module(rows.reshape(-1, *self.shape))
 
 
+class Answering(torch.nn.Module):  # type: ignore[misc]
+    """A module of the user's, and what makes answers of its numbers: shares of classes, or numbers in the target's own unit."""
+
+    def __init__(self, module: Any, scale: float, shift: float, shares: bool) -> None:
+        super().__init__()
+        self.module, self.scale, self.shift, self.shares = module, scale, shift, shares
+
+    def forward(self, rows: Any) -> Any:
+        given = self.module(rows)
+        return given.softmax(1) if self.shares else given * self.scale + self.shift
+
+
 def checked(module: Any, entrypoint: str, rows: Any, outputs: int) -> None:
     """Raise Problem where a module of the user's does not take rows, or gives something else than a number for each output."""
     with drawn_alone(), torch.no_grad(), blame(entrypoint):
