@@ -21,8 +21,8 @@ ACTIVATIONS = {"dense": ("relu",), "dense_each": ("relu",), "conv2d": ("relu", "
 def fused(program: Program) -> Program:
     """Return a program of the same meaning with fewer operations, without those that nothing depends on.
 
-    A layer takes up what its outputs, each by itself, are multiplied with and what is added to them (so batch norm is no operation
-    of its own), a "relu" or "relu6" that it can do, and zeros around an image that its windows look at anyhow. What is computed
+    A layer takes up what each of its outputs is multiplied with and what is added to it (so that batch norm is no operation of
+    its own), a "relu" or "relu6" that it can do, and zeros around an image that its windows look at anyhow. What is computed
     twice is computed once. Only float32's last digits change.
     """
     return _Fuser(program).made

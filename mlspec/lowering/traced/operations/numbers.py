@@ -34,19 +34,15 @@ def combined(program: Program, operation: str, *parts: Any, kinds: Sequence[Type
     shape = broadcast(*(_shape(one) for one in parts))
     lead = max(tensors, key=lambda one: prod(one.shape))
     units = _units(lead, shape, parts)
-    rank, plain = len(shape), len(shape) - len(lead.axes)
-    lead_shape = (1,) * plain + lead.shape
-    whole = lead_shape == shape
     held = lead.value.shape[1:]
-    if (whole and [size for size in held if size != 1] == [size for _, size in units]) or (
-        whole and all(_shape(one) == lead.shape if isinstance(one, Laid) else prod(_shape(one)) == 1 for one in parts)
-    ):
-        dims = held
+    full = all(prod(_shape(one)) == 1 if not isinstance(one, Laid) else _shape(one) == shape for one in parts)
+    if full or (lead.shape == shape and [size for size in held if size != 1] == [size for _, size in units]):
+        dims = held  # an image stays one
     else:
         dims = tuple(size for _, size in units) or (1,)
     wanted = kinds or ["float32"] * len(parts)
     takes = [_taken(program, one, units, shape, dims, kind) for one, kind in zip(parts, wanted, strict=True)]
-    return of_units(program.add(operation, *takes), units, rank)
+    return of_units(program.add(operation, *takes), units, len(shape))
 
 
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -262,9 +258,7 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "ne": _unequal,
     **dict.fromkeys(("logical_not", "bitwise_not"), _not),
     **dict.fromkeys(("logical_and", "bitwise_and"), _and),
-    "clamp": clamped,
-    "clamp_min": lambda program, x, *, min: clamped(program, x, min=min),
-    "clamp_max": lambda program, x, *, max: clamped(program, x, max=max),
+    **dict.fromkeys(("clamp", "clamp_min", "clamp_max"), clamped),
     "hardtanh": _hardtanh,
     "hardswish": _unary("hard_swish"),
     "hardsigmoid": _hard_sigmoid,
