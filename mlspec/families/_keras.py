@@ -98,11 +98,6 @@ class CustomKerasRegressor(CustomNetworkRegressor):
         imported("keras.custom")
         return keras_estimators.loaded(self, outputs)
 
-    def answers_of(self, module: Any, features: Any) -> Any:
-        from mlspec.runtime.networks import keras_estimators
-
-        return keras_estimators.answers(module, self.entrypoint, tuple(self.read_as_), features)
-
 
 class CustomKerasClassifier(CustomNetworkClassifier, CustomKerasRegressor):
     """A Keras model of the user's that gives a number for each class, before softmax."""

@@ -308,16 +308,22 @@ class CustomNetworkRegressor(NetworkRegressor):
 
         return estimators.with_weights(self._module(outputs), self.weights_)
 
-    def answers_of(self, module: Any, features: Array) -> Array:
-        """Return what a module gives for rows."""
+    def answering(self) -> Any:
+        """Return a torch.nn.Module that gives what the estimator answers to (rows, *read_as_): class shares, or (rows, 1)."""
         from mlspec.runtime.networks import estimators
 
-        return estimators.by_module(module, self.entrypoint, tuple(self.read_as_), features)
+        return estimators.Answering(self._fitted(), self.scale_, self.shift_, isinstance(self, Classifying)).eval()
 
-    def _given(self, features: Array) -> Array:
+    def _fitted(self) -> Any:
         if not hasattr(self, "_ready"):
             self._ready = self.module(len(self.classes_) if isinstance(self, Classifying) else 1)
-        return self.answers_of(self._ready, features) * self.scale_ + self.shift_
+        return self._ready
+
+    def _given(self, features: Array) -> Array:
+        from mlspec.runtime.networks import estimators
+
+        given = estimators.by_module(self._fitted(), self.entrypoint, tuple(self.read_as_), features)
+        return given * self.scale_ + self.shift_
 
 
 class CustomNetworkClassifier(_Answering, CustomNetworkRegressor):

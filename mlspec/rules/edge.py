@@ -112,11 +112,7 @@ def family_not_for_format(case: Case) -> Iterator[Hit]:
     estimator of your own is, where it is one of scikit-learn's that these are made of.
     """
     kind = family(case)
-    refused = {
-        "sklearn.k_neighbors": "nearest neighbours",
-        "keras.custom": "a model of your own",
-        "torch.custom": "a module of your own",
-    }
+    refused = {"sklearn.k_neighbors": "nearest neighbours", "torch.custom": "a module of your own"}
     for route, export, _, _ in exports(case) if kind in refused else ():
         if export.kind != "custom":
             yield Hit(

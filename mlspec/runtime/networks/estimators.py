@@ -99,6 +99,18 @@ class Shaped(torch.nn.Module):  # type: ignore[misc]  # PyTorch is not read by m
             return self.module(rows.reshape(-1, *self.shape))
 
 
+class Answering(torch.nn.Module):  # type: ignore[misc]
+    """A module of the user's, and what makes answers of its numbers: shares of classes, or numbers in the target's own unit."""
+
+    def __init__(self, module: Any, scale: float, shift: float, shares: bool) -> None:
+        super().__init__()
+        self.module, self.scale, self.shift, self.shares = module, scale, shift, shares
+
+    def forward(self, rows: Any) -> Any:
+        given = self.module(rows)
+        return given.softmax(1) if self.shares else given * self.scale + self.shift
+
+
 def checked(given: Any, entrypoint: str, rows: int, outputs: int) -> None:
     """Raise Problem where a module of the user's gives something else for some rows than a number for each output."""
     size = tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__

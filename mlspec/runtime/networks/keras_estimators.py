@@ -16,7 +16,7 @@ from mlspec.runtime.networks import keras_layers
 from mlspec.runtime.networks.estimators import another_module, asked_for, checked, of_type
 from mlspec.runtime.networks.keras_training import alone, learned
 from mlspec.runtime.networks.layers import Layer
-from mlspec.runtime.networks.training import Plan, Progress, Rows, answered, seed_of
+from mlspec.runtime.networks.training import Plan, Progress, Rows, seed_of
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
@@ -83,12 +83,16 @@ def loaded(estimator: Any, outputs: int) -> Any:
             raise another_module(f"it has {len(there)} weights of these sizes, and another model of {len(kept)} was trained")
         for name, one in there.items():
             one.assign(kept[name])
-    return model
+    return Ready(model).eval()
 
 
-def answers(model: Any, entrypoint: str, shape: Shape, features: Array) -> Array:
-    """Run a model of the user's on rows."""
-    rows = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32)).reshape(-1, *shape)
-    with alone(0, "cpu"), blame(entrypoint):
-        given: Array = answered(lambda some: model(some, training=False), rows)
-    return given
+class Ready(torch.nn.Module):  # type: ignore[misc]  # PyTorch is not read by mypy here
+    """A trained model as any module of PyTorch: it answers on the processor, whatever Keras would choose by itself."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, rows: Any) -> Any:
+        with keras.device("cpu"):
+            return self.model(rows, training=False)
