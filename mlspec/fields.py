@@ -46,7 +46,7 @@ class Guide:
     rule: str
 
 
-NETWORKS = ("torch.",)
+NETWORKS = ("keras.", "torch.")
 """Kinds of models that begin so are networks that are trained in rounds of ours."""
 
 

@@ -191,12 +191,11 @@ ALL: dict[str, Op] = {
 
 def extras(pipeline: Pipeline) -> tuple[str, ...]:
     """Return the locks, besides that of its backend, which the steps of a pipeline need: for exports, for networks."""
-    from mlspec.fields import NETWORKS  # of the spec's models, which a step can do without
-
     asked = list(_asked(pipeline))
     exports = any(name == EXPORT.name for name, _ in asked)
-    networks = any(str((params.get("model") or {}).get("kind", "")).startswith(NETWORKS) for _, params in asked)
-    return (*(("edge",) if exports else ()), *(("torch",) if networks else ()))
+    models = {str((params.get("model") or {}).get("kind", "")).partition(".")[0] for _, params in asked}
+    network = next(((name,) for name in ("keras", "torch") if name in models), ())  # the lock of Keras holds PyTorch, too
+    return (*(("edge",) if exports else ()), *network)
 
 
 def unkept(pipeline: Pipeline) -> Iterator[Finding]:

@@ -132,6 +132,7 @@ _FIELD: dict[str, str] = {
     _BAYES: "nb gaussian_nb gaussiannb multinomialnb bayes",
     _SVM: "svc svr linear_svc linearsvc support_vector_machine",
     _MLP: "nn neural_network mlpclassifier mlpregressor neural_net perceptron ann dnn",
+    "keras.mlp": "keras keras_mlp tensorflow tf",
     "torch.mlp": "pytorch torch pytorch_mlp torch_mlp",
     "torch.cnn": "cnn convnet convolutional convolutional_network lenet",
     "torch.rnn": "rnn lstm gru recurrent recurrent_network",

@@ -48,6 +48,7 @@ HEAVY = {
     "joblib",
     "matplotlib",
     "torch",
+    "keras",
     "tensorflow",
     "openvino",
     "onnx",

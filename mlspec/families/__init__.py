@@ -101,6 +101,9 @@ class Family(Kind):
     distributions: ClassVar[tuple[str, ...]] = ()
     """The library of its models where that is not scikit-learn: the distributions that bring it, of which one is installed."""
 
+    below: ClassVar[tuple[str, ...]] = ()
+    """Distributions that this library does not bring itself, and computes with."""
+
     params: Params = Field(default_factory=Params)
 
     def needs(self) -> Needs:

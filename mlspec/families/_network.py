@@ -74,11 +74,14 @@ class NetworkFamily(Family):
         """Return the layers, but for the last one, as `mlspec.runtime.networks.layers` describes them; after `reshaped`."""
         raise NotImplementedError
 
-    def estimator(self, task: str, seed: int) -> Any:
+    def trainer(self, task: str) -> type[NetworkRegressor]:
+        """Return the class of a task's estimator; raise Problem where the library that trains it is not here."""
         library("torch", self.kind)
-        build = NetworkClassifier if task == CLASSIFICATION else NetworkRegressor
+        return NetworkClassifier if task == CLASSIFICATION else NetworkRegressor
+
+    def estimator(self, task: str, seed: int) -> Any:
         shape = getattr(self.params, "shape", None)
-        return build(
+        return self.trainer(task)(
             body=self.body(),
             shape=None if shape is None else list(shape),
             usual=self.usual,
@@ -210,15 +213,26 @@ class NetworkRegressor(Estimator):
         numbers: Array = self._given(features)[:, 0]
         return numbers
 
-    def network(self, rows: Any, outputs: int) -> Any:
-        """Return the module to train on these rows; called by `mlspec.runtime.networks.estimators`, as is `keep`."""
+    def learn(self, rows: Any, held: Any, plan: Any, outputs: int) -> tuple[Any, Any]:
+        """Return a network that has learned from these rows, and how that went; called by `mlspec.runtime.networks.estimators`,
+        as is `keep`.
+        """
         from mlspec.runtime.networks import estimators
 
-        channels = self.read_as_[-1]
+        return estimators.learn(self, self.network(rows.features, outputs), rows, held, plan)
+
+    def network(self, rows: Any, outputs: int) -> Any:
+        """Return the module to train on these rows."""
+        from mlspec.runtime.networks import estimators
+
+        return estimators.made_of_layers(self.whole(), outputs, self.random_state, rows)
+
+    def whole(self) -> Body:
+        """Return the layers but for the last one, with those before the body, which read a row as it is meant."""
         start: Body = []
         if len(self.read_as_) > 1:
-            start = [{"kind": "standardise", "channels": channels}, {"kind": "reshape", "shape": self.read_as_}]
-        return estimators.made_of_layers([*start, *self.body], outputs, self.random_state, rows)
+            start = [{"kind": "standardise", "channels": self.read_as_[-1]}, {"kind": "reshape", "shape": self.read_as_}]
+        return [*start, *map(dict, self.body)]
 
     def keep(self, network: Any, scale: float, shift: float) -> None:
         from mlspec.runtime.networks import estimators
@@ -288,13 +302,27 @@ class CustomNetworkRegressor(NetworkRegressor):
 
         self.weights_, self.scale_, self.shift_ = estimators.kept_weights(network.module), scale, shift
 
+    def module(self, outputs: int) -> Any:
+        """Return the module as it was after training."""
+        from mlspec.runtime.networks import estimators
+
+        return estimators.with_weights(self._module(outputs), self.weights_)
+
+    def answering(self) -> Any:
+        """Return a torch.nn.Module that gives what the estimator answers to (rows, *read_as_): class shares, or (rows, 1)."""
+        from mlspec.runtime.networks import estimators
+
+        return estimators.Answering(self._fitted(), self.scale_, self.shift_, isinstance(self, Classifying)).eval()
+
+    def _fitted(self) -> Any:
+        if not hasattr(self, "_ready"):
+            self._ready = self.module(len(self.classes_) if isinstance(self, Classifying) else 1)
+        return self._ready
+
     def _given(self, features: Array) -> Array:
         from mlspec.runtime.networks import estimators
 
-        if not hasattr(self, "_ready"):
-            outputs = len(self.classes_) if isinstance(self, Classifying) else 1
-            self._ready = estimators.with_weights(self._module(outputs), self.weights_)
-        given = estimators.by_module(self._ready, self.entrypoint, tuple(self.read_as_), features)
+        given = estimators.by_module(self._fitted(), self.entrypoint, tuple(self.read_as_), features)
         return given * self.scale_ + self.shift_
 
 

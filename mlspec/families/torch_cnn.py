@@ -45,12 +45,11 @@ class CnnParams(Learning):
             yield wrong("channels", message, f"{most} block{'s' * (most != 1)}, or `pool: none`")
 
 
-class Cnn(NetworkFamily):
-    """A convolutional network in PyTorch: rows are images, a feature a pixel. It is an extra: `mlspec[torch]`."""
+class CnnFamily(NetworkFamily):
+    """A convolutional network, whatever trains it."""
 
     wants: ClassVar[Needs] = SEQUENCE
     usual: ClassVar[Literal["row", "sequence", "image"]] = "image"
-    kind: Literal["torch.cnn"] = "torch.cnn"
     params: CnnParams = Field(default_factory=CnnParams.model_construct)
 
     def body(self) -> Body:
@@ -80,6 +79,12 @@ class Cnn(NetworkFamily):
         else:
             yield {"kind": "conv2d", "channels": channels, "size": params.kernel, **last}
         yield from normed(params.activation, params.norm)
+
+
+class Cnn(CnnFamily):
+    """A convolutional network in PyTorch: rows are images, a feature a pixel. It is an extra: `mlspec[torch]`."""
+
+    kind: Literal["torch.cnn"] = "torch.cnn"
 
 
 MEMBER = Cnn

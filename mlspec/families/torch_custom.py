@@ -15,16 +15,11 @@ from mlspec.families.custom import CustomParams
 from mlspec.fields import ENTRYPOINT
 
 
-class TorchCustom(Family):
-    """A torch.nn.Module that your function builds, `build(task, inputs, outputs, **params)`. It is an extra: `mlspec[torch]`.
-
-    `inputs` is the number of features, or `shape` as a tuple; the module takes (rows, *shape) and gives (rows, outputs): a number
-    for each class, before softmax, or one of the standardised target. Chance comes from PyTorch's own generator, which is seeded.
-    """
+class OwnNetwork(Family):
+    """A network that a function of the user's builds, whatever trains it."""
 
     distributions: ClassVar[tuple[str, ...]] = ("torch",)
     own: ClassVar[bool] = True
-    kind: Literal["torch.custom"] = "torch.custom"
     entrypoint: Annotated[StrictStr, ENTRYPOINT] = Field(description="The function, as package.module:name.")
     params: CustomParams = Field(default_factory=CustomParams.model_construct, description="Keyword arguments of the function.")
     fit: Learning = Field(default_factory=Learning.model_construct, description="How the module is trained.")
@@ -36,10 +31,13 @@ class TorchCustom(Family):
     def needs(self) -> Needs:
         return Needs(scale=self.scale, places=self.shape is not None)
 
-    def estimator(self, task: str, seed: int) -> Any:
+    def trainer(self, task: str) -> type[CustomNetworkRegressor]:
+        """Return the class of a task's estimator; raise Problem where the library that trains it is not here."""
         library("torch", self.kind)
-        build = CustomNetworkClassifier if task == CLASSIFICATION else CustomNetworkRegressor
-        return build(
+        return CustomNetworkClassifier if task == CLASSIFICATION else CustomNetworkRegressor
+
+    def estimator(self, task: str, seed: int) -> Any:
+        return self.trainer(task)(
             entrypoint=self.entrypoint,
             arguments=self.params.arguments(task),
             shape=None if self.shape is None else list(self.shape),
@@ -53,6 +51,16 @@ class TorchCustom(Family):
     def findings(self, task: str, route: Route = ()) -> list[Finding]:
         own = [Finding(one.code, one.message, (*route, "fit", *one.route[1:]), help=one.help) for one in self.fit.findings(task)]
         return [*super().findings(task, route), *own]
+
+
+class TorchCustom(OwnNetwork):
+    """A torch.nn.Module that your function builds, `build(task, inputs, outputs, **params)`. It is an extra: `mlspec[torch]`.
+
+    `inputs` is the number of features, or `shape` as a tuple; the module takes (rows, *shape) and gives (rows, outputs): a number
+    for each class, before softmax, or one of the standardised target. Chance comes from PyTorch's own generator, which is seeded.
+    """
+
+    kind: Literal["torch.custom"] = "torch.custom"
 
 
 MEMBER = TorchCustom

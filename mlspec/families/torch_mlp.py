@@ -19,16 +19,21 @@ class MlpParams(Learning):
     dropout: Rate = Field(0.0, description="Share of the hidden units that a step leaves out.")
 
 
-class Mlp(NetworkFamily):
-    """A fully connected network in PyTorch: smooth functions of many features. It is an extra: `mlspec[torch]`."""
+class MlpFamily(NetworkFamily):
+    """A fully connected network, whatever trains it."""
 
     wants: ClassVar[Needs] = Needs(scale=True)
-    kind: Literal["torch.mlp"] = "torch.mlp"
     params: MlpParams = Field(default_factory=MlpParams.model_construct)
 
     def body(self) -> Body:
         params = self.params
         return [layer for units in params.hidden for layer in dense(units, params.activation, params.norm, params.dropout)]
+
+
+class Mlp(MlpFamily):
+    """A fully connected network in PyTorch: smooth functions of many features. It is an extra: `mlspec[torch]`."""
+
+    kind: Literal["torch.mlp"] = "torch.mlp"
 
 
 MEMBER = Mlp

@@ -27,12 +27,11 @@ class RnnParams(Learning):
     dropout: Rate = Field(0.0, description="Share of the numbers that a step leaves out: between layers, and at the end.")
 
 
-class Rnn(NetworkFamily):
-    """A recurrent network in PyTorch (LSTM or GRU): rows are series, step by step. It is an extra: `mlspec[torch]`."""
+class RnnFamily(NetworkFamily):
+    """A recurrent network, whatever trains it."""
 
     wants: ClassVar[Needs] = SEQUENCE
     usual: ClassVar[Literal["row", "sequence", "image"]] = "sequence"
-    kind: Literal["torch.rnn"] = "torch.rnn"
     params: RnnParams = Field(default_factory=RnnParams.model_construct)
 
     def body(self) -> Body:
@@ -45,6 +44,12 @@ class Rnn(NetworkFamily):
         }
         ends = [layer for units in params.hidden for layer in dense(units, params.activation, "none", params.dropout)]
         return [recurrent, {"kind": params.head}, *dropped(params.dropout), *ends]
+
+
+class Rnn(RnnFamily):
+    """A recurrent network in PyTorch (LSTM or GRU): rows are series, step by step. It is an extra: `mlspec[torch]`."""
+
+    kind: Literal["torch.rnn"] = "torch.rnn"
 
 
 MEMBER = Rnn

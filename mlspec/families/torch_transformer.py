@@ -35,12 +35,11 @@ class TransformerParams(Learning):
             yield wrong("heads", message, f"such as `heads: {whole}`, or `width: {-(-self.width // self.heads) * self.heads}`")
 
 
-class Transformer(NetworkFamily):
-    """A small transformer in PyTorch: each step of a series looks at all others. It is an extra: `mlspec[torch]`."""
+class TransformerFamily(NetworkFamily):
+    """A small transformer, whatever trains it."""
 
     wants: ClassVar[Needs] = SEQUENCE
     usual: ClassVar[Literal["row", "sequence", "image"]] = "sequence"
-    kind: Literal["torch.transformer"] = "torch.transformer"
     params: TransformerParams = Field(default_factory=TransformerParams.model_construct)
 
     def body(self) -> Body:
@@ -61,6 +60,12 @@ class Transformer(NetworkFamily):
             yield {"kind": "residual", "layers": [{"kind": "layer_norm"}, inner, *drop, outer, *drop]}
         yield {"kind": "layer_norm"}
         yield {"kind": params.head}
+
+
+class Transformer(TransformerFamily):
+    """A small transformer in PyTorch: each step of a series looks at all others. It is an extra: `mlspec[torch]`."""
+
+    kind: Literal["torch.transformer"] = "torch.transformer"
 
 
 MEMBER = Transformer

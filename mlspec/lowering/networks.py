@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from mlspec.lowering import cannot
 from mlspec.lowering.columns import Columns
 from mlspec.tensor import layers
 from mlspec.tensor.program import Program, Value
@@ -98,15 +97,9 @@ LAYERS: dict[str, Callable[[Program, Value, Layer], Value]] = {
 }
 
 
-def custom(columns: Columns, estimator: Any) -> Value:
-    """Say why a module of the user's cannot be exported."""
-    reason = "a module of your own has no form in tensor operations that is known here"
-    raise cannot(reason, help_text="another of the torch kinds, whose layers are known, or an export with `kind: custom`")
-
-
 ESTIMATORS = {
     "NetworkClassifier": network,
     "NetworkRegressor": network,
-    "CustomNetworkClassifier": custom,
-    "CustomNetworkRegressor": custom,
+    "KerasClassifier": network,
+    "KerasRegressor": network,
 }

@@ -12,16 +12,16 @@ BOOSTING = frozenset({HISTOGRAMS, "lightgbm", "xgboost"})
 FORESTS = frozenset({"sklearn.random_forest", "sklearn.extra_trees"})
 TREES = BOOSTING | FORESTS
 
-TORCH = frozenset({"torch.cnn", "torch.mlp", "torch.rnn", "torch.transformer"})
-"""Networks of ours that PyTorch trains; `torch.custom` is the user's."""
-NETWORKS = TORCH | {"sklearn.mlp", "torch.custom"}
+DEEP = frozenset(f"{library}.{name}" for library in ("keras", "torch") for name in ("cnn", "mlp", "rnn", "transformer"))
+"""Networks of ours that Keras or PyTorch trains; `keras.custom` and `torch.custom` are the user's."""
+NETWORKS = DEEP | {"sklearn.mlp", "keras.custom", "torch.custom"}
 
 ROUNDS = {
     HISTOGRAMS: "max_iter",
     "lightgbm": "n_estimators",
     "sklearn.mlp": "max_iter",
     "xgboost": "n_estimators",
-    **dict.fromkeys(sorted(TORCH), "epochs"),
+    **dict.fromkeys(sorted(DEEP), "epochs"),
 }
 """Families that are fitted in rounds that can be stopped early, and the parameter that counts them."""
 

@@ -9,7 +9,7 @@ from mlspec.quantity import Bytes
 from mlspec.regex import lazy
 from mlspec.rules._case import Case
 from mlspec.rules._columns import seen
-from mlspec.rules._families import BOOSTING, HISTOGRAMS, TORCH, classical
+from mlspec.rules._families import BOOSTING, DEEP, HISTOGRAMS, classical
 from mlspec.rules._rule import INFO, WARNING, Hit, rule
 
 CHIP = (
@@ -222,7 +222,7 @@ def spot_without_checkpoint(case: Case) -> Iterator[Hit]:
     long = (
         "the search for hyperparameters" if training.tuning
         else "training on several machines" if training.distributed
-        else "training" if model and (model.own or model.kind in TORCH)
+        else "training" if model and (model.own or model.kind in DEEP)
         else None
     )  # fmt: skip
     if long:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlspec.diagnostic import Change, Fix, Route
 from mlspec.rules._case import Case
-from mlspec.rules._families import BOOSTING, FORESTS, LEAST_IN_A_LEAF, NETWORKS, ROUNDS, TORCH, TREES
+from mlspec.rules._families import BOOSTING, DEEP, FORESTS, LEAST_IN_A_LEAF, NETWORKS, ROUNDS, TREES
 from mlspec.rules._place import percent
 from mlspec.rules._rule import ERROR, INFO, WARNING, Hit, rule
 
@@ -486,9 +486,9 @@ def learning_rate_too_high(case: Case) -> Iterable[Hit]:
     if model is None:
         return
     name, most, usual = ("learning_rate", 0.5, 0.1) if model.kind in BOOSTING else ("learning_rate_init", 0.1, 0.001)
-    name = "learning_rate" if model.kind in TORCH else name
+    name = "learning_rate" if model.kind in DEEP else name
     rate = _params(model, name)
-    if model.kind in {"sklearn.mlp", *BOOSTING, *TORCH} and isinstance(rate, int | float) and rate > most:
+    if model.kind in {"sklearn.mlp", *BOOSTING, *DEEP} and isinstance(rate, int | float) and rate > most:
         route: Route = ("model", "params", name)
         yield Hit(
             f"a step of {rate:g} overshoots",

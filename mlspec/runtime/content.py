@@ -14,7 +14,7 @@ from typing import Any
 import mlspec
 from mlspec import __version__
 
-LIBRARIES = ("joblib", "lightgbm", "numpy", "polars", "scikit-learn", "scipy", "torch", "xgboost", "xgboost-cpu")
+LIBRARIES = ("joblib", "keras", "lightgbm", "numpy", "polars", "scikit-learn", "scipy", "torch", "xgboost", "xgboost-cpu")
 """Libraries whose version can change what a step of ours makes; a change of version runs the steps again."""
 
 USERS = ("python", "container")

@@ -110,8 +110,10 @@ def _environment(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _brought(params: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the distribution that brings the model's library, where that is another than scikit-learn."""
-    for name in families.load(params["model"], params["task"]["kind"]).distributions:
+    """Yield the distribution that brings the model's library, where that is another than scikit-learn, and what it stands on."""
+    family = families.load(params["model"], params["task"]["kind"])
+    yield from family.below
+    for name in family.distributions:
         try:
             version(name)
         except PackageNotFoundError:

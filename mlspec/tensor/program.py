@@ -73,16 +73,21 @@ class Program:
     def rewritten(self, write: Callable[[Program, Node, Sequence[Value]], Value]) -> Program:
         """Return a program of the same meaning: `write` adds to it what stands for an operation, given what that takes there."""
         made = Program(self.width)
-        now: dict[int, Value] = {0: made.input}
-        for node in self.needed:
+        made.output = made.followed(self, made.input, write)
+        return made
+
+    def followed(self, part: Program, x: Value, write: Callable[[Program, Node, Sequence[Value]], Value] | None = None) -> Value:
+        """Append what another program makes of its input, with `x` in the place of that, and return it; see `rewritten`."""
+        assert x.shape == part.input.shape, f"{x.shape} is no input of {part.width} numbers"
+        now: dict[int, Value] = {0: x}
+        for node in part.needed:
             takes = [
-                made.constant(self.constants[one.index], one.type) if one.index in self.constants else now[one.index]
+                self.constant(part.constants[one.index], one.type) if one.index in part.constants else now[one.index]
                 for one in node.takes
             ]
-            now[node.gives.index] = write(made, node, takes)
-        assert self.output is not None
-        made.output = now[self.output.index]
-        return made
+            now[node.gives.index] = write(self, node, takes) if write else self.add(node.operation, *takes, **node.settings)
+        assert part.output is not None
+        return now[part.output.index]
 
     def constant(self, array: Any, kind: Type = "float32") -> Value:
         """Return a constant; equal ones are one. Numbers beyond float32 become its largest."""

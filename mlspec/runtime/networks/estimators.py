@@ -67,9 +67,19 @@ def made_by_user(entrypoint: str, task: str, shape: Shape, outputs: int, params:
     build = load(entrypoint)
     with drawn_alone(), blame(entrypoint):
         torch.manual_seed(seed_of(seed, "weights"))
-        module = build(task, shape if len(shape) > 1 else shape[0], outputs, **params)
-    if not isinstance(module, torch.nn.Module):
-        message = f"{entrypoint} gave {type(module).__name__}, which is no torch.nn.Module"
+        module = build(task, asked_for(shape), outputs, **params)
+    return of_type(module, torch.nn.Module, "torch.nn.Module", entrypoint)
+
+
+def asked_for(shape: Shape) -> Shape | int:
+    """A row's shape as a function of the user's is told it: features side by side are a number."""
+    return shape if len(shape) > 1 else shape[0]
+
+
+def of_type(module: Any, wanted: type, name: str, entrypoint: str) -> Any:
+    """Return what a function of the user's gave; raise Problem where that is nothing to train."""
+    if not isinstance(module, wanted):
+        message = f"{entrypoint} gave {type(module).__name__}, which is no {name}"
         raise Problem(Finding("not-a-module", message, ("model", "entrypoint"), help="return the module itself"))
     return module
 
@@ -80,20 +90,32 @@ class Shaped(torch.nn.Module):  # type: ignore[misc]  # PyTorch is not read by m
     def __init__(self, module: Any, shape: Sequence[int], entrypoint: str, rows: Any, outputs: int) -> None:
         super().__init__()
         self.module, self.shape, self.entrypoint = module, tuple(shape), entrypoint
-        checked(module, entrypoint, rows.reshape(-1, *self.shape), outputs)
+        with drawn_alone(), torch.no_grad(), blame(entrypoint):
+            given = module.eval()(rows[:2].reshape(-1, *self.shape))
+        checked(given, entrypoint, len(rows[:2]), outputs)
 
     def forward(self, rows: Any) -> Any:
         with blame(self.entrypoint):
             return self.module(rows.reshape(-1, *self.shape))
 
 
-def checked(module: Any, entrypoint: str, rows: Any, outputs: int) -> None:
-    """Raise Problem where a module of the user's does not take rows, or gives something else than a number for each output."""
-    with drawn_alone(), torch.no_grad(), blame(entrypoint):
-        given = module.eval()(rows[:2])
+class Answering(torch.nn.Module):  # type: ignore[misc]
+    """A module of the user's, and what makes answers of its numbers: shares of classes, or numbers in the target's own unit."""
+
+    def __init__(self, module: Any, scale: float, shift: float, shares: bool) -> None:
+        super().__init__()
+        self.module, self.scale, self.shift, self.shares = module, scale, shift, shares
+
+    def forward(self, rows: Any) -> Any:
+        given = self.module(rows)
+        return given.softmax(1) if self.shares else given * self.scale + self.shift
+
+
+def checked(given: Any, entrypoint: str, rows: int, outputs: int) -> None:
+    """Raise Problem where a module of the user's gives something else for some rows than a number for each output."""
     size = tuple(given.shape) if isinstance(given, torch.Tensor) else type(given).__name__
-    if size != (len(rows[:2]), outputs):
-        message = f"the module of {entrypoint} gives {size} for {len(rows[:2])} rows, and {outputs} numbers a row are wanted"
+    if size != (rows, outputs):
+        message = f"the module of {entrypoint} gives {size} for {rows} rows, and {outputs} numbers a row are wanted"
         help_text = "one number for each class, before softmax" if outputs > 1 else "one number a row"
         raise Problem(Finding("wrong-shape", message, ("model", "entrypoint"), help=help_text))
 
@@ -111,13 +133,18 @@ def fit(estimator: Any, features: Array, answers: Array, weights: Array | None) 
     counts = torch.from_numpy(np.ones(len(answers), np.float32) if weights is None else weights.astype(np.float32))
     with reproducible():
         rows, held = _split(estimator, Rows(numbers, known, counts, lessons), answers, classes is not None)
-        network = estimator.network(rows.features, outputs)
         plan = _plan(estimator, device, scale, classes is not None)
-        progress = learned(network, rows, held, plan, estimator.states)
-        if estimator.settings["prune"]:
-            network, progress = _pruned(estimator, network.cpu(), rows, held, plan, progress)
-        estimator.keep(network.cpu(), scale, shift)
+        network, progress = estimator.learn(rows, held, plan, outputs)
+        estimator.keep(network, scale, shift)
     _told(estimator, progress, device)
+
+
+def learn(estimator: Any, network: Any, rows: Rows, held: Rows | None, plan: Plan) -> tuple[Any, Progress]:
+    """Train a network of PyTorch as an estimator asks; return it, and how that went."""
+    progress = learned(network, rows, held, plan, estimator.states)
+    if estimator.settings["prune"]:
+        network, progress = _pruned(estimator, network.cpu(), rows, held, plan, progress)
+    return network.cpu(), progress
 
 
 def _numbers(features: Array) -> Any:
@@ -209,6 +236,11 @@ def with_weights(module: Any, weights: Mapping[str, Array]) -> Any:
     try:
         module.load_state_dict({name: torch.from_numpy(one) for name, one in weights.items()})
     except RuntimeError as error:
-        message = f"the module is not the one that was trained: {str(error).splitlines()[-1].strip()}"
-        raise Problem(Finding("another-module", message, ("model", "entrypoint"), help="train it anew")) from None
+        raise another_module(str(error).splitlines()[-1].strip()) from None
     return module.eval()
+
+
+def another_module(why: str) -> Problem:
+    """Return the Problem to raise where the user's function builds something else than it did for training."""
+    message = f"the module is not the one that was trained: {why}"
+    return Problem(Finding("another-module", message, ("model", "entrypoint"), help="train it anew"))

@@ -374,6 +374,8 @@ def _fold(before: Layer, norm: Layer) -> None:
 def _arrays(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return np.array(value.detach().cpu().numpy(), dtype=np.float32)
+    if isinstance(value, np.ndarray):
+        return np.ascontiguousarray(value, dtype=np.float32)
     if isinstance(value, dict):
         return {name: _arrays(one) for name, one in value.items()}
     return [_arrays(one) for one in value] if isinstance(value, list) else value

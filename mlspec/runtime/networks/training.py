@@ -161,6 +161,53 @@ class Progress:
     waited: int = 0
 
 
+def parts(rows: int, batch_size: int) -> list[tuple[int, int]]:
+    """Where batches begin and end. A last one of a single row joins the one before it: batch norm needs two."""
+    size = min(batch_size, rows)
+    starts = list(range(0, rows, size))
+    if len(starts) > 1 and rows - starts[-1] == 1:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], rows], strict=True))
+
+
+def order_of(plan: Plan, epoch: int, rows: int) -> Any:
+    """The order in which an epoch takes its rows, as places: it depends on the seed and the epoch alone."""
+    return torch.randperm(rows, generator=torch.Generator().manual_seed(seed_of(plan.seed, "order", epoch)))
+
+
+def finite(loss: float, epoch: int) -> None:
+    """Raise ValueError where the loss of an epoch, which is counted from 0, is no number any more."""
+    if not math.isfinite(loss):
+        message = f"training has diverged in epoch {epoch + 1}: the loss is {loss}"
+        raise ValueError(f"{message}; a lower `learning_rate`, or a `gradient_clip`, may keep it")
+
+
+def point(
+    plan: Plan, epoch: int, train: tuple[float, float], held: tuple[float | None, float | None]
+) -> dict[str, float | int | None]:
+    """Return what an epoch, which is counted from 0, adds to the learning curves: loss and metric on both sorts of rows."""
+    name = "accuracy" if plan.loss == "log_loss" else "rmse"
+    told = {"train_loss": train[0], "validation_loss": held[0], f"train_{name}": train[1], f"validation_{name}": held[1]}
+    return {"epoch": epoch + 1, **told}
+
+
+class Teller:
+    """Logs how far training is, at most a line a second."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self._told = plan, -math.inf
+
+    def __call__(self, history: Sequence[Mapping[str, float | int | None]], last: bool) -> None:
+        """Tell of the newest epoch; of the `last` one in any case."""
+        at = time.monotonic()
+        if at - self._told < 1 and not last:
+            return
+        self._told = at
+        named = {name: value for name, value in history[-1].items() if value is not None and name != "epoch"}
+        words = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in named.items())
+        LOG.info("epoch %d of %d: %s", history[-1]["epoch"], self.plan.epochs, words)
+
+
 def learned(
     network: Any, rows: Rows, held: Rows | None, plan: Plan, states: Any = None, masks: Mapping[str, Any] | None = None
 ) -> Progress:
@@ -179,13 +226,13 @@ class _Training:
         self.masks = masks
         learns = [one for one in network.parameters() if one.requires_grad]
         self.optimizer = torch.optim.AdamW(learns, lr=plan.learning_rate, weight_decay=plan.weight_decay, foreach=False)
-        self.parts = self._parts(len(rows))
+        self.parts = parts(len(rows), plan.batch_size)
         self.now = Progress()
         self.best: dict[str, Any] | None = None
         self.ours = hasattr(network, "chance")
         if self.ours:
             network.chance = Chance(0, plan.device)
-        self._told = -math.inf
+        self.tell = Teller(plan)
 
     def run(self) -> Progress:
         self._resume()
@@ -196,21 +243,12 @@ class _Training:
         self.network.eval()
         return self.now
 
-    def _parts(self, rows: int) -> list[tuple[int, int]]:
-        """Where batches begin and end. A last one of a single row joins the one before it: batch norm needs two."""
-        size = min(self.plan.batch_size, rows)
-        starts = list(range(0, rows, size))
-        if len(starts) > 1 and rows - starts[-1] == 1:
-            starts.pop()
-        return list(zip(starts, [*starts[1:], rows], strict=True))
-
     def _stopped(self) -> bool:
         return self.plan.patience is not None and self.now.epoch - self.now.best_epoch >= self.plan.patience
 
     def _epoch(self) -> None:
         now = self.now
-        generator = torch.Generator().manual_seed(seed_of(self.plan.seed, "order", now.epoch))
-        order = torch.randperm(len(self.rows), generator=generator)
+        order = order_of(self.plan, now.epoch, len(self.rows))
         self.network.train()
         while now.batch < len(self.parts):
             start, end = self.parts[now.batch]
@@ -220,7 +258,7 @@ class _Training:
                 self._keep()
         self._judge()
         now.epoch, now.batch, now.sums = now.epoch + 1, 0, [0.0] * 4
-        self._tell()
+        self.tell(now.history, now.epoch == self.plan.epochs or self._stopped())
         if self.states is not None and self.states.due() and now.epoch < self.plan.epochs:
             self._keep()
 
@@ -298,15 +336,11 @@ class _Training:
 
     def _judge(self) -> None:
         now, plan = self.now, self.plan
-        train_loss, train_metric = self._means(now.sums)
-        if not math.isfinite(train_loss):
-            message = f"training has diverged in epoch {now.epoch + 1}: the loss is {train_loss}"
-            raise ValueError(f"{message}; a lower `learning_rate`, or a `gradient_clip`, may keep it")
-        watched, metric = (None, None) if self.held is None else self._held_back()
-        name = "accuracy" if plan.loss == "log_loss" else "rmse"
-        told = {"train_loss": train_loss, "validation_loss": watched, f"train_{name}": train_metric, f"validation_{name}": metric}
-        now.history.append({"epoch": now.epoch + 1, **told})
-        loss = train_loss if watched is None else watched
+        train = self._means(now.sums)
+        finite(train[0], now.epoch)
+        held = (None, None) if self.held is None else self._held_back()
+        now.history.append(point(plan, now.epoch, train, held))
+        loss = train[0] if held[0] is None else held[0]
         if loss < now.best_loss - plan.min_delta:
             now.best_loss, now.best_epoch, now.waited = loss, now.epoch + 1, 0
             if self.held is not None:
@@ -331,16 +365,6 @@ class _Training:
     def _means(self, sums: Sequence[float]) -> tuple[float, float]:
         loss, share = sums[0] / sums[1], sums[2] / sums[3]
         return loss, share if self.plan.loss == "log_loss" else math.sqrt(share) * self.plan.unit
-
-    def _tell(self) -> None:
-        """Log a line, at most one a second."""
-        at, last = time.monotonic(), self.now.epoch == self.plan.epochs or self._stopped()
-        if at - self._told < 1 and not last:
-            return
-        self._told = at
-        named = {name: value for name, value in self.now.history[-1].items() if value is not None and name != "epoch"}
-        words = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in named.items())
-        LOG.info("epoch %d of %d: %s", self.now.epoch, self.plan.epochs, words)
 
     # -- states
 
