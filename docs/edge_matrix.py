@@ -66,6 +66,7 @@ LIBRARIES = (
     "openvino",
     "scikit-learn",
     "torch",
+    "keras",
     "lightgbm",
 )
 
@@ -160,6 +161,12 @@ CASES: Mapping[str, Case] = {
     "torch.rnn, gru": _network("torch.rnn", epochs=20, shape=[8, 8], cell="gru", **TORCH),
     "torch.transformer": _network("torch.transformer", epochs=20, shape=[8, 8], **TORCH),
     "torch.custom": Case("digits", {"kind": "torch.custom", "entrypoint": "docs.edge_matrix:own_module", "fit": {"epochs": 1}}),
+    "keras.mlp": _network("keras.mlp", epochs=30, **TORCH),
+    "keras.cnn": _network("keras.cnn", epochs=20, shape=[8, 8, 1], **TORCH),
+    "keras.rnn, lstm": _network("keras.rnn", epochs=20, shape=[8, 8], **TORCH),
+    "keras.rnn, gru": _network("keras.rnn", epochs=20, shape=[8, 8], cell="gru", **TORCH),
+    "keras.transformer": _network("keras.transformer", epochs=20, shape=[8, 8], **TORCH),
+    "keras.custom": Case("digits", {"kind": "keras.custom", "entrypoint": "docs.edge_matrix:own_model", "fit": {"epochs": 10}}),
     "custom": Case("digits", {"kind": "custom", "entrypoint": "docs.edge_matrix:own_estimator"}),
 }  # fmt: skip
 
@@ -169,6 +176,14 @@ def own_module(task: str, inputs: int, outputs: int) -> Any:
     import torch
 
     return torch.nn.Linear(inputs, outputs)
+
+
+def own_model(task: str, inputs: int, outputs: int) -> Any:
+    """A model of Keras as a user may write one."""
+    import keras
+
+    dense, norm = keras.layers.Dense, keras.layers.BatchNormalization
+    return keras.Sequential([dense(64), norm(), keras.layers.ReLU(), dense(outputs)])
 
 
 def own_estimator(task: str, seed: int) -> Any:

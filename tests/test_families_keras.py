@@ -15,11 +15,15 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from mlspec import families
+from docs import edge_matrix
+from mlspec import families, lint, ops
 from mlspec.diagnostic import Problem
+from mlspec.lower import lower
 from mlspec.lowering import networks as lowering
-from mlspec.runtime import fitting, package, pickled
+from mlspec.runtime import fitting, package, pickled, predictor
+from mlspec.spec.project import unrealised, validate
 from mlspec.tensor import program as tensor
+from tests.runtime.training_data import CLASSIFY, REGRESS, packaged, params, table, trained
 from tests.test_families_torch import FIT, OTHER, ROOT, SMALL, diabetes, digits
 
 pytestmark = pytest.mark.slow
@@ -232,6 +236,99 @@ def test_a_package_needs_pytorch_and_for_a_model_of_the_users_keras() -> None:
 
     assert brought({"kind": "keras.mlp"}) == ["torch"]
     assert brought({"kind": "keras.custom", "entrypoint": "own:build"}) == ["torch", "keras"]
+
+
+# -- in a pipeline, and on devices
+
+
+@pytest.mark.parametrize("task", [CLASSIFY, REGRESS], ids=lambda one: one["kind"])
+def test_it_learns_from_a_table_and_is_packaged(tmp_path: Path, task: dict[str, Any]) -> None:
+    given = params(task, model="keras.mlp")
+    given["model"]["params"] = {"epochs": 12, "learning_rate": 0.01, "hidden": [32]}
+    given["training"] = {"early_stopping": {"patience": 5, "min_delta": 0.0}}
+    frame = table(400)
+    model, facts = trained(tmp_path, given, frame.head(300))
+    assert facts["family"] == "keras.mlp"
+    assert facts["iterations"] <= 12
+    assert model.named_steps["model"].settings["early_stopping_rounds"] == 5
+    answers = predictor.load(packaged(tmp_path, given)).predict(frame.tail(100))
+    if task is CLASSIFY:
+        assert np.mean(answers["predicted"].to_numpy() == frame.tail(100)["churn"].to_numpy()) > 0.7
+    else:
+        truth = frame.tail(100)["spend"].to_numpy()
+        assert 1 - np.var(truth - answers["predicted"].to_numpy()) / np.var(truth) > 0.3
+
+
+def test_it_unpickles_and_answers_without_keras(tmp_path: Path) -> None:
+    features, target = (one[:100] for one in digits())
+    model = built("keras.mlp", **small("keras.mlp")).fit(features, target)
+    pickled.write(tmp_path / "model.joblib", model)
+    np.save(tmp_path / "rows.npy", features[:5])
+    code = (
+        "import sys; sys.modules['keras'] = None; import numpy as np\n"
+        "from mlspec.runtime import pickled\n"
+        "print(pickled.read(sys.argv[1] + '/model.joblib').predict_proba(np.load(sys.argv[1] + '/rows.npy')).tolist())"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
+    assert json.loads(ended.stdout) == model.predict_proba(features[:5]).tolist(), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("keras.cnn", {"params": {"shape": [8, 8, 1], "epochs": 4, "learning_rate": 0.01}}),
+        ("keras.rnn", {"params": {"shape": [8, 8], "units": 16, "epochs": 4, "learning_rate": 0.01}}),
+        ("keras.custom", {"entrypoint": "docs.edge_matrix:own_model", "fit": {"epochs": 2, "learning_rate": 0.01}}),
+    ],
+)
+def test_it_is_exported_and_says_the_same(kind: str, more: dict[str, Any], tmp_path: Path) -> None:
+    one = edge_matrix.prepared(edge_matrix.Case("digits", {"kind": kind, **more}))
+    for quantize, difference, agreement in (("none", 1e-5, 1.0), ("int8", 1.0, 0.97)):
+        (tmp_path / quantize).mkdir()
+        told = edge_matrix.written(one, "tflite", quantize, tmp_path / quantize).figures
+        assert told["max_difference"] <= difference, quantize
+        assert told["agreement"] >= agreement, quantize
+
+
+SPEC: dict[str, Any] = {
+    "mlspec": 1,
+    "project": {"name": "x"},
+    "task": {"kind": "classification", "target": "y"},
+    "data": {"sources": {"s": {"kind": "csv", "path": "s.csv"}}},
+    "training": {"early_stopping": {"patience": 3}, "checkpoint": {"every": "5 min"}, "mixed_precision": "on"},
+}
+
+
+def test_sections_that_networks_go_by_are_not_put_off_and_pruning_is() -> None:
+    compress = {"prune": {}, "distill": {"teacher": {"kind": "sklearn.random_forest"}}}
+    project, faults = validate({**SPEC, "model": {"kind": "keras.mlp"}, "compress": compress})
+    assert project is not None, faults
+    assert [one.route for one in unrealised(project)] == [("compress", "prune")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "extras"), [("keras.rnn", ("edge", "keras")), ("torch.rnn", ("edge", "torch")), ("sklearn.mlp", ("edge",))]
+)
+def test_a_pipeline_needs_the_lock_of_what_trains_it(kind: str, extras: tuple[str, ...]) -> None:
+    project, faults = validate({**SPEC, "model": {"kind": kind}, "exports": [{"kind": "onnx"}]})
+    assert project is not None, faults
+    assert ops.extras(lower(project, project.model_dump(mode="json"))) == extras
+
+
+@pytest.mark.parametrize(
+    ("model", "training", "rows", "name"),
+    [
+        ({"params": {"learning_rate": 0.5}}, {}, 50_000, "learning-rate-too-high"),
+        ({}, {}, 900, "network-on-few-rows"),
+        ({"params": {"epochs": 5}}, {"early_stopping": {"patience": 9}}, 50_000, "patience-beyond-the-end"),
+        ({}, {}, 50_000, "opaque-model-for-explained-decisions"),
+    ],
+)
+def test_rules_know_the_networks(model: dict[str, Any], training: dict[str, Any], rows: int, name: str, tmp_path: Path) -> None:
+    spec = {**SPEC, "requirements": {"interpretability": "required"}, "model": {"kind": "keras.mlp", **model}}
+    spec["data"] = {**SPEC["data"], "volume": {"rows": rows}}
+    (tmp_path / "spec.yaml").write_text(json.dumps({**spec, "training": training}))
+    assert name in {one.finding.code for one in lint.check(tmp_path / "spec.yaml").diagnostics}
 
 
 # -- a model of the user's

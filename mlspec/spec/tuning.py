@@ -81,7 +81,7 @@ class EarlyStopping(Section):
 class Checkpoint(Section):
     """States of training that are kept, to go on from after a break."""
 
-    every: Duration = Field(Duration(300), description="How often.")
+    every: Duration = Field(Duration(300), description="How often; Keras keeps them between epochs only.")
     keep: Count = Field(2, description="How many.")
     resume: Flag = Field(True, description="Whether training goes on from the last one.")
 

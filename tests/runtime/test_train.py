@@ -18,7 +18,9 @@ from mlspec.families import Family
 from mlspec.runtime import fitting, pickled
 from tests.runtime.training_data import CLASSIFY, REGRESS, params, table, trained
 
-FAMILIES = [kind for kind in kinds.names("mlspec.families") if kind not in ("custom", "torch.custom")]
+FAMILIES = [
+    kind for kind in kinds.names("mlspec.families") if kind not in ("custom", "torch.custom") and not kind.startswith("keras.")
+]  # what Keras trains is in tests/test_families_keras.py
 QUICK: dict[str, Any] = {
     "sklearn.mlp": {"solver": "lbfgs", "hidden_layer_sizes": [4], "max_iter": 5000, "alpha": 1.0},
     "sklearn.random_forest": {"n_estimators": 10},
