@@ -289,7 +289,7 @@ class CustomNetworkRegressor(NetworkRegressor):
         self.weights_, self.scale_, self.shift_ = estimators.kept_weights(network.module), scale, shift
 
     def answering(self) -> Any:
-        """Return a torch.nn.Module that gives what the estimator answers to (rows, *read_as_): shares of classes, or (rows, 1)."""
+        """Return a torch.nn.Module that answers as the estimator does: (rows, *read_as_) to shares of classes, or (rows, 1)."""
         from mlspec.runtime.networks import estimators
 
         return estimators.Answering(self._fitted(), self.scale_, self.shift_, isinstance(self, Classifying)).eval()
