@@ -49,8 +49,8 @@ def metadata(model: Any, lowered: Lowered, export: Export, params: Mapping[str, 
 def inside(about: Json) -> str:
     """Return what of the metadata travels in the model file, as JSON: all of it, and columns that are counted as one entry.
 
-    Thousands of pixels would outweigh the model. Inputs of the same type whose names differ in a number alone, one more each time,
-    are the first of them and a `count`: x0, x1 and x2 are {"name": "x0", "type": "number", "values": [], "count": 3}.
+    Thousands of pixels would outweigh the model. Inputs of one type whose names differ in a number alone, one more each time, are
+    the first of them and a `count`: x0, x1 and x2 are {"name": "x0", "type": "number", "values": [], "count": 3}.
     """
     runs: list[Json] = []
     for one in about["inputs"]:
