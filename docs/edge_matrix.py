@@ -160,30 +160,56 @@ CASES: Mapping[str, Case] = {
     "torch.rnn, lstm": _network("torch.rnn", epochs=20, shape=[8, 8], **TORCH),
     "torch.rnn, gru": _network("torch.rnn", epochs=20, shape=[8, 8], cell="gru", **TORCH),
     "torch.transformer": _network("torch.transformer", epochs=20, shape=[8, 8], **TORCH),
-    "torch.custom": Case("digits", {"kind": "torch.custom", "entrypoint": "docs.edge_matrix:own_module", "fit": {"epochs": 1}}),
+    "torch.custom": Case("digits", {
+        "kind": "torch.custom",
+        "entrypoint": "docs.edge_matrix:own_module",
+        "shape": [8, 8, 1],
+        "fit": {"epochs": 20, **TORCH},
+    }),
     "keras.mlp": _network("keras.mlp", epochs=30, **TORCH),
     "keras.cnn": _network("keras.cnn", epochs=20, shape=[8, 8, 1], **TORCH),
     "keras.rnn, lstm": _network("keras.rnn", epochs=20, shape=[8, 8], **TORCH),
     "keras.rnn, gru": _network("keras.rnn", epochs=20, shape=[8, 8], cell="gru", **TORCH),
     "keras.transformer": _network("keras.transformer", epochs=20, shape=[8, 8], **TORCH),
-    "keras.custom": Case("digits", {"kind": "keras.custom", "entrypoint": "docs.edge_matrix:own_model", "fit": {"epochs": 10}}),
+    "keras.custom": Case("digits", {
+        "kind": "keras.custom",
+        "entrypoint": "docs.edge_matrix:own_model",
+        "shape": [8, 8],
+        "fit": {"epochs": 20, **TORCH},
+    }),
     "custom": Case("digits", {"kind": "custom", "entrypoint": "docs.edge_matrix:own_estimator"}),
 }  # fmt: skip
 
 
-def own_module(task: str, inputs: int, outputs: int) -> Any:
-    """A module as a user may write one: nobody but PyTorch knows what it computes."""
+def own_module(task: str, inputs: tuple[int, int, int], outputs: int) -> Any:
+    """A module as a user may write one: convolutions with batch norm, channels first, around which a connection leads."""
     import torch
+    from torch.nn import functional
 
-    return torch.nn.Linear(inputs, outputs)
+    class Residual(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self, channels: int) -> None:
+            super().__init__()
+            self.start = torch.nn.Conv2d(inputs[2], channels, 3, padding=1)
+            self.inner = torch.nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+            self.norm = torch.nn.BatchNorm2d(channels)
+            self.end = torch.nn.Linear(channels * 16, outputs)
+
+        def forward(self, rows: Any) -> Any:
+            x = functional.relu(self.start(rows.permute(0, 3, 1, 2)))
+            x = functional.relu(x + self.norm(self.inner(x)))
+            return self.end(functional.max_pool2d(x, 2).flatten(1))
+
+    return Residual(16)
 
 
-def own_model(task: str, inputs: int, outputs: int) -> Any:
-    """A model of Keras as a user may write one."""
+def own_model(task: str, inputs: tuple[int, int], outputs: int) -> Any:
+    """A model of Keras as a user may write one: windows over rows of pixels, a norm, and a connection around a part."""
     import keras
 
-    dense, norm = keras.layers.Dense, keras.layers.BatchNormalization
-    return keras.Sequential([dense(64), norm(), keras.layers.ReLU(), dense(outputs)])
+    start = keras.Input(inputs)
+    x = keras.layers.Conv1D(32, 3, activation="relu", padding="same")(start)
+    x = keras.layers.LayerNormalization()(x + keras.layers.Dense(32, activation="gelu")(x))
+    return keras.Model(start, keras.layers.Dense(outputs)(keras.layers.Flatten()(x)))
 
 
 def own_estimator(task: str, seed: int) -> Any:

@@ -125,13 +125,17 @@ UNROLLED = (
 )
 TEXT = "OpenVINO's graph is text: it is as long in any numbers, and longer by an operation a layer"
 LARGER: Mapping[tuple[str, str, str], str] = {
-    ("torch.rnn, lstm", "tflite", "float16"): UNROLLED,
-    ("torch.rnn, gru", "tflite", "float16"): UNROLLED,
-    ("torch.transformer", "tflite", "float16"): UNROLLED,
-    ("torch.mlp", "openvino", "float16"): TEXT,
-    ("torch.rnn, lstm", "openvino", "float16"): TEXT,
-    ("torch.rnn, gru", "openvino", "float16"): TEXT,
-    ("torch.transformer", "openvino", "float16"): TEXT,
+    (f"{library}.{network}", kind, "float16"): why
+    for library in ("keras", "torch")
+    for network, kind, why in (
+        ("rnn, lstm", "tflite", UNROLLED),
+        ("rnn, gru", "tflite", UNROLLED),
+        ("transformer", "tflite", UNROLLED),
+        ("mlp", "openvino", TEXT),
+        ("rnn, lstm", "openvino", TEXT),
+        ("rnn, gru", "openvino", TEXT),
+        ("transformer", "openvino", TEXT),
+    )
 }
 """(family, format, way) -> why a cell passes and still is larger than is aimed at."""
 

@@ -14,8 +14,8 @@ from mlspec.exports._export import Quantize
 
 TOLD = json.loads(edge_page.FIGURES.read_text(encoding="utf-8"))
 TREES = ("sklearn.random_forest", "sklearn.extra_trees", "sklearn.hist_gradient_boosting", "xgboost", "lightgbm")
-NO_FORM = {"sklearn.k_neighbors", "torch.custom", "custom"}
-"""Families that have no form in tensor operations: neighbours search all training rows, and nobody knows what is the user's own."""
+NO_FORM = {"sklearn.k_neighbors", "custom"}
+"""Families that have no form in tensor operations: neighbours search all training rows, and the user's own may be anything."""
 
 NOTHING_TO_SHORTEN = {*TREES, "sklearn.dummy"}
 

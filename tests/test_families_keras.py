@@ -19,7 +19,7 @@ from docs import edge_matrix
 from mlspec import families, lint, ops
 from mlspec.diagnostic import Problem
 from mlspec.lower import lower
-from mlspec.lowering import networks as lowering
+from mlspec.lowering import handler
 from mlspec.runtime import fitting, package, pickled, predictor
 from mlspec.spec.project import unrealised, validate
 from mlspec.tensor import program as tensor
@@ -99,7 +99,7 @@ def test_what_is_kept_says_what_keras_says(
     assert given.std() > 0.01
     program = tensor.Program(features.shape[1])
     columns: Any = SimpleNamespace(program=program, features=program.input)
-    program.output = lowering.ESTIMATORS[type(estimator).__name__](columns, estimator)
+    program.output = handler(estimator)(columns, estimator)
     np.testing.assert_allclose(tensor.run(program, features), given, atol=1e-5)
 
 
@@ -278,7 +278,10 @@ def test_it_unpickles_and_answers_without_keras(tmp_path: Path) -> None:
     [
         ("keras.cnn", {"params": {"shape": [8, 8, 1], "epochs": 4, "learning_rate": 0.01}}),
         ("keras.rnn", {"params": {"shape": [8, 8], "units": 16, "epochs": 4, "learning_rate": 0.01}}),
-        ("keras.custom", {"entrypoint": "docs.edge_matrix:own_model", "fit": {"epochs": 2, "learning_rate": 0.01}}),
+        (
+            "keras.custom",
+            {"entrypoint": "docs.edge_matrix:own_model", "shape": [8, 8], "fit": {"epochs": 4, "learning_rate": 0.01}},
+        ),
     ],
 )
 def test_it_is_exported_and_says_the_same(kind: str, more: dict[str, Any], tmp_path: Path) -> None:
@@ -346,6 +349,27 @@ def image(task, inputs, outputs):
     x = start = keras.Input(inputs)
     x = keras.layers.Conv2D(4, 3, activation="relu")(x)
     return keras.Model(start, keras.layers.Dense(outputs)(keras.layers.Flatten()(x)))
+
+
+def separable(task, inputs, outputs):
+    layers, start = keras.layers, keras.Input(inputs)
+    x = layers.Conv2D(8, 3, strides=2, padding="same", use_bias=False)(start)
+    x = layers.ReLU(6.0)(layers.BatchNormalization()(x))
+    x = layers.add([layers.SeparableConv2D(8, 3, padding="same", activation="silu")(x), layers.Conv2D(8, 1, strides=2)(start)])
+    return keras.Model(start, layers.Dense(outputs)(layers.GlobalAveragePooling2D()(layers.AveragePooling2D(2)(x))))
+
+
+def windows(task, inputs, outputs):
+    layers = keras.layers
+    wide = layers.Conv1D(8, 3, activation="elu")
+    return keras.Sequential([keras.Input(inputs), wide, layers.MaxPooling1D(2), layers.Bidirectional(layers.LSTM(6)), layers.Dense(outputs)])
+
+
+def attention(task, inputs, outputs):
+    layers, start = keras.layers, keras.Input(inputs)
+    x = layers.Dense(16)(start)
+    x = layers.LayerNormalization()(x + layers.MultiHeadAttention(2, 8)(x, x))
+    return keras.Model(start, layers.Dense(outputs)(layers.GlobalMaxPooling1D()(layers.GRU(8, return_sequences=True)(x))))
 
 
 def wrong_shape(task, inputs, outputs):
@@ -416,6 +440,21 @@ def test_what_is_wrong_with_a_model_of_the_users_is_said(name: str, more: dict[s
     assert "mlspec/" not in str(caught.value)
     if route:
         assert caught.value.faults[0].route == route  # type: ignore[union-attr]
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("build", None), ("image", [8, 8, 1]), ("separable", [8, 8, 1]), ("windows", [8, 8]), ("attention", [8, 8])],
+)
+def test_a_model_of_the_users_is_its_program(name: str, shape: Any) -> None:
+    features, target = (one[:80] for one in digits())
+    estimator = custom(name, fit={"epochs": 1}, **({"shape": shape} if shape else {})).estimator("classification", 7)
+    said = estimator.fit(features, target).predict_proba(features)
+    program = tensor.Program(features.shape[1])
+    columns: Any = SimpleNamespace(program=program, features=program.input)
+    program.output = handler(estimator)(columns, estimator)
+    np.testing.assert_allclose(tensor.run(program, features), said, atol=1e-5)
 
 
 @pytest.mark.usefixtures("own")

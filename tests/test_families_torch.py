@@ -464,12 +464,6 @@ def test_settings_of_a_module_of_the_users_are_checked() -> None:
     assert caught.value.faults[0].route == ("model", "fit", "validation_fraction")  # type: ignore[union-attr]
 
 
-@pytest.mark.usefixtures("own")
-def test_a_module_of_the_users_has_no_program() -> None:
-    with pytest.raises(Problem, match="has no form"):
-        lowering.ESTIMATORS["CustomNetworkClassifier"](None, None)  # type: ignore[arg-type]
-
-
 # -- a break and what comes after it
 
 ALL_STATES = {"checkpoint": {"every": 0.0, "keep": 2, "resume": True}}

@@ -309,7 +309,7 @@ class CustomNetworkRegressor(NetworkRegressor):
         return estimators.with_weights(self._module(outputs), self.weights_)
 
     def answering(self) -> Any:
-        """Return a torch.nn.Module that gives what the estimator answers to (rows, *read_as_): class shares, or (rows, 1)."""
+        """Return a torch.nn.Module that answers as the estimator does: (rows, *read_as_) to shares of classes, or (rows, 1)."""
         from mlspec.runtime.networks import estimators
 
         return estimators.Answering(self._fitted(), self.scale_, self.shift_, isinstance(self, Classifying)).eval()

@@ -11,7 +11,7 @@ import polars as pl
 
 from mlspec.lowering import Computed, Input, cannot
 from mlspec.lowering.tables import domain, encoded
-from mlspec.tensor.program import Array, Program, Value
+from mlspec.tensor.program import Array, Program, Value, shared
 from mlspec.transforms import bin as bins
 
 ON_THE_DEVICE = ("dates", "custom")
@@ -96,7 +96,8 @@ class Columns:
         transformer, x = part.transformer, self.gathered(columns)
         name = type(transformer).__name__
         if name == "SimpleImputer":
-            filled = self.program.add("where", self.program.missing(x), self.program.row(transformer.statistics_), x)
+            fills = self.program.row(shared(np.asarray(transformer.statistics_)))
+            filled = self.program.add("where", self.program.missing(x), fills, x)
             return self._spread(filled, part.names, columns[0].type, columns)
         if name == "MissingIndicator":
             return self._spread(self.program.number(self.program.missing(x)), part.names, "boolean")

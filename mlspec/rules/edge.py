@@ -89,8 +89,8 @@ def family_not_for_format(case: Case) -> Iterator[Hit]:
     """The model is of a family that cannot be brought into the format.
 
     ## Why this is bad
-    Nearest neighbours carry all training rows with them and search them: there is no such operation in these formats. What a
-    module of your own computes is not known. The run would stop after training.
+    Nearest neighbours carry all training rows with them and search them: there is no such operation in these formats. The run
+    would stop after training.
 
     ## Bad
     ```yaml
@@ -109,14 +109,13 @@ def family_not_for_format(case: Case) -> Iterator[Hit]:
 
     ## Source
     Measured: every other family of ours was brought to OpenVINO, TensorFlow Lite and ONNX with no row off (docs/edge.md); an
-    estimator of your own is, where it is one of scikit-learn's that these are made of.
+    estimator of your own is, where it is one of scikit-learn's that these are made of, and a module of your own, where PyTorch
+    can capture it and its operations are known; else the run says which one is not.
     """
-    kind = family(case)
-    refused = {"sklearn.k_neighbors": "nearest neighbours", "torch.custom": "a module of your own"}
-    for route, export, _, _ in exports(case) if kind in refused else ():
+    for route, export, _, _ in exports(case) if family(case) == "sklearn.k_neighbors" else ():
         if export.kind != "custom":
             yield Hit(
-                f"{refused[kind]} cannot be brought to `{export.kind}`",
+                f"nearest neighbours cannot be brought to `{export.kind}`",
                 (*route, "kind"),
                 help="another model: boosted trees, logistic regression, `sklearn.mlp`",
                 related=(("the model is chosen here", ("model", "kind")),),

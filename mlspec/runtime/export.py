@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from mlspec.runtime import evaluate, pickled
 from mlspec.runtime.artifact import read_json, whole, write_json
 from mlspec.runtime.edge import bundle, micro, proof, verdicts
 from mlspec.runtime.edge.device import runner
-from mlspec.runtime.edge.metadata import device_rows, metadata
+from mlspec.runtime.edge.metadata import device_rows, inside, metadata
 from mlspec.runtime.slices import slices
 from mlspec.tensor.cost import macs
 
@@ -118,7 +117,7 @@ def write(export: Export, made: Lowered, place: Path, about: Json, fed: np.ndarr
 
     try:
         with one_blas_thread():
-            export.write(made.program, place, json.dumps(about, sort_keys=True), fed)
+            export.write(made.program, place, inside(about), fed)
     except Problem as problem:  # a format knows its own fields, and not where in the spec it stands
         faults = [one for one in problem.faults if isinstance(one, Finding)]
         raise Problem(*(replace(one, route=(*about["route"], *one.route)) for one in faults)) from None

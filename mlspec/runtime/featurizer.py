@@ -231,8 +231,9 @@ class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
 
 def replaced(frame: pl.DataFrame, takes: Sequence[str], made: pl.DataFrame, route: Route = ()) -> pl.DataFrame:
     """Return the frame with what a transform made in the place of what it took; columns of the same name keep their position."""
-    rest = frame.drop(*(name for name in takes if name not in made.columns))
-    double = [name for name in made.columns if name in rest.columns and name not in takes]
+    given, taken = frozenset(made.columns), frozenset(takes)  # thousands of them, in an image
+    rest = frame.drop(*(name for name in takes if name not in given))
+    double = sorted(given.intersection(rest.columns) - taken)
     if double:
         message = f"two features are called {double[0]!r}"
         raise Problem(Finding("duplicate-feature", message, route, help="rename the column, or what your transform gives"))

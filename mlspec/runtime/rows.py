@@ -84,7 +84,8 @@ def read(rows: Any, fields: Mapping[str, Field]) -> pl.DataFrame:
     if not isinstance(rows, pl.DataFrame | pl.LazyFrame):
         return _of_python(rows, fields)
     frame = rows.lazy().collect() if isinstance(rows, pl.LazyFrame) else rows
-    missing = [name for name in fields if name not in frame.columns]
+    here = frozenset(frame.columns)  # a list that is made anew at each look
+    missing = [name for name in fields if name not in here]
     if missing:
         raise _absent(missing)
     return frame.select(_column(frame, name, field) for name, field in fields.items())

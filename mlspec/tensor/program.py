@@ -227,8 +227,8 @@ class Program:
         """`(x - shift) * factor`, by column: to centre first keeps more digits in float32 than `x * factor + offset`."""
         moved, scaled = np.asarray(shift, dtype=np.float64), np.asarray(factor, dtype=np.float64)
         if moved.any():
-            x = self.add("sub", x, self.row(_short(moved)))
-        return x if (scaled == 1).all() else self.add("mul", x, self.row(_short(scaled)))
+            x = self.add("sub", x, self.row(shared(moved)))
+        return x if (scaled == 1).all() else self.add("mul", x, self.row(shared(scaled)))
 
     def missing(self, x: Value) -> Value:
         """Which numbers are NaN."""
@@ -241,8 +241,8 @@ class Program:
         return self.add("cast", x, type="float32")
 
 
-def _short(numbers: Array) -> Array:
-    """One number for all columns, where it is the same for all: those of an image are thousands."""
+def shared(numbers: Array) -> Array:
+    """Return one number for all columns, where it is the same for all: those of an image are thousands."""
     flat = numbers.reshape(-1)
     return flat[:1] if (flat == flat[0]).all() else flat
 

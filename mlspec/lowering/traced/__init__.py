@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from mlspec.diagnostic import Problem
 from mlspec.lowering import cannot
 from mlspec.lowering.columns import Columns
 from mlspec.lowering.traced.capture import ROUTE, captured, constants_of, name_of
-from mlspec.lowering.traced.layout import Laid, laid, natural
+from mlspec.lowering.traced.layout import Absent, Laid, laid, natural
 from mlspec.lowering.traced.operations import OPERATIONS
 from mlspec.lowering.traced.operations.numbers import as_float
 from mlspec.tensor.fused import fused
@@ -57,7 +58,7 @@ def traced(module: Any, shape: Sequence[int]) -> Program:
         if node.op == "placeholder":
             values.setdefault(node.name, start)
         elif node.op == "output":
-            return _ended(program, torch.fx.map_arg(node.args[0], lambda one: values[one.name]))
+            return _ended(program, [values[name] for name in found.graph_signature.user_outputs])
         elif node.op == "call_function":
             args, kwargs = torch.fx.map_arg((node.args, node.kwargs), lambda one: values[one.name])
             values[node.name] = _called(program, node.target, args, kwargs)
@@ -70,9 +71,13 @@ def _called(program: Program, operation: Any, args: Sequence[Any], kwargs: Mappi
     """What an operation gives: PyTorch's own answer where it takes nothing but constants, or only picks one of several."""
     import torch
 
-    of_rows = any(isinstance(one, Laid) for one in torch.utils._pytree.tree_leaves((args, kwargs)))
-    if not of_rows or not isinstance(operation, torch._ops.OpOverload):
+    leaves = torch.utils._pytree.tree_leaves((args, kwargs))
+    picks = not isinstance(operation, torch._ops.OpOverload)
+    if picks or not any(isinstance(one, Laid | Absent) for one in leaves):
         return operation(*args, **kwargs)
+    for one in leaves:
+        if isinstance(one, Absent):
+            raise cannot(f"{one.name} has no form in tensor operations", ROUTE)
     name = name_of(operation)
     if name.startswith("_assert"):
         return None  # what PyTorch knows already of shapes and types
@@ -89,7 +94,13 @@ def _called(program: Program, operation: Any, args: Sequence[Any], kwargs: Mappi
     if odd:
         told = ", ".join(f"{name}={named[name]}" for name in odd)
         raise cannot(f"`{operation}` with {told} has no form in tensor operations", ROUTE)
-    return write(program, first, **{name: value for name, value in named.items() if name in known})
+    try:
+        return write(program, first, **{name: value for name, value in named.items() if name in known})
+    except Problem:
+        raise
+    except Exception as error:  # shapes and settings that an operation of ours was not written for
+        reason = f"`{operation}` is used in a way that has no form in tensor operations: {type(error).__name__}: {error}"
+        raise cannot(reason, ROUTE, "other operations, or an export with `kind: custom`") from error
 
 
 WITHOUT_MEANING = {
@@ -99,10 +110,10 @@ WITHOUT_MEANING = {
 """What operations are told that changes no number outside of training."""
 
 
-def _ended(program: Program, given: Any) -> Program:
-    given = given[0] if isinstance(given, tuple | list) and len(given) == 1 else given
-    if not isinstance(given, Laid):
-        raise cannot("the module gives no tensor that depends on its rows", ROUTE)
+def _ended(program: Program, outputs: Sequence[Any]) -> Program:
+    (given, *others) = outputs
+    if others or not isinstance(given, Laid):
+        raise cannot("the module does not give one tensor that depends on its rows", ROUTE)
     # the first axis is the one row
     whole = natural(program, given)
     program.output = program.reshape(as_float(program, whole).value, *(given.shape[1:] or (1,)))
@@ -120,7 +131,7 @@ def checked(program: Program, module: Any, shape: Sequence[int]) -> None:
             reason = f"the module gives {meant.shape} for {len(rows)} rows at once, and {given.shape[1:]} for each"
             raise cannot(reason, ROUTE, "a row's answer must be its own, whatever rows come with it")
         off = np.abs(given - meant.reshape(given.shape)).max()
-        if not off <= CLOSE * max(1.0, np.abs(meant).max()):
+        if not off <= CLOSE * np.abs(meant).max():
             reason = f"the module's graph of operations gives something else than the module, by {off:.2g}"
             raise cannot(reason, ROUTE, "a row's answer must be its own, whatever rows come with it, and no matter of chance")
         return

@@ -24,7 +24,7 @@ def captured(module: Any, shape: Sequence[int], known: Collection[str]) -> Any:
     import torch
 
     example = torch.zeros(1, *shape)
-    fast = torch.backends.mha.get_fastpath_enabled()
+    logged, fast = logging.root.manager.disable, torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # the fast path is one operation that nothing else has
     try:
         # it prints graphs where it fails; why it failed is in the exception
@@ -47,7 +47,7 @@ def captured(module: Any, shape: Sequence[int], known: Collection[str]) -> Any:
             "the way that a row takes through `forward` must not depend on its numbers",
         ) from error
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(logged)
         torch.backends.mha.set_fastpath_enabled(fast)
 
 

@@ -20,6 +20,10 @@ Unit = tuple[int, int]
 """An axis of a tensor, and the length of a part of it: an axis of 6 is one unit, or two of 2 and 3."""
 
 
+NO_UNIT: Unit = (-1, 1)
+"""An axis of length 1 that a value has, and no tensor needs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Laid:
     """A tensor of one row, and the value that holds its numbers.
@@ -49,6 +53,13 @@ class Laid:
     def axis(self, number: int) -> int:
         """An axis, which may be counted from the end."""
         return number % len(self.axes) if self.axes else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A result of an operation that has no form; it does not matter until something asks for it."""
+
+    name: str
 
 
 def laid(value: Value, order: Sequence[int], rank: int) -> Laid:
@@ -116,6 +127,15 @@ def arranged(program: Program, x: Laid, units: Sequence[Unit]) -> Value:
     assert not any(left), f"units {units} do not name all of {x.shape}"
     turned = _turned(program, cut, wanted)
     return program.reshape(turned, *(size for _, size in units))
+
+
+def in_place(program: Program, x: Laid, units: Sequence[Unit]) -> tuple[Value, list[Unit]]:
+    """Return a value of the units and the unit of each of its axes: its own shape is kept, where only axes of 1 are more."""
+    own = x.value.shape[1:]
+    if list(units) != x.units or [size for size in own if size != 1] != list(x.sizes):
+        return arranged(program, x, units), list(units)
+    left = iter(units)
+    return x.value, [next(left) if size != 1 else NO_UNIT for size in own]
 
 
 def _turned(program: Program, x: Laid, wanted: Sequence[int]) -> Value:

@@ -46,6 +46,30 @@ def metadata(model: Any, lowered: Lowered, export: Export, params: Mapping[str, 
     }
 
 
+def inside(about: Json) -> str:
+    """Return what of the metadata travels in the model file, as JSON: all of it, and columns that are counted as one entry.
+
+    Thousands of pixels would outweigh the model. Inputs of one type whose names differ in a number alone, one more each time, are
+    the first of them and a `count`: x0, x1 and x2 are {"name": "x0", "type": "number", "values": [], "count": 3}.
+    """
+    runs: list[Json] = []
+    for one in about["inputs"]:
+        last = runs[-1] if runs else None
+        if last is not None and one == {**_counted(last, last.get("count", 1)), "values": []}:
+            last["count"] = last.get("count", 1) + 1
+        else:
+            runs.append(dict(one))
+    return json.dumps({**about, "inputs": runs}, sort_keys=True)
+
+
+def _counted(one: Json, more: int) -> Json:
+    """The input so many places behind another one, by its name; itself where its name ends in no number."""
+    word = one["name"].rstrip("0123456789")
+    digits = one["name"][len(word) :]
+    name = f"{word}{int(digits) + more:0{len(digits)}}" if digits.isascii() and digits else None
+    return {"name": name, "type": one["type"]}
+
+
 def _rounded(number: Any) -> Any:
     """A metric in as many digits as anybody reads."""
     return round(number, 6) if isinstance(number, float) else number

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlspec.lowering import cannot
 from mlspec.lowering.traced.capture import ROUTE
-from mlspec.lowering.traced.layout import Laid, Unit, arranged, number, of_units, permuted, viewed
+from mlspec.lowering.traced.layout import Laid, Unit, arranged, in_place, number, of_units, permuted, viewed
 from mlspec.lowering.traced.operations.numbers import as_float, combined
 from mlspec.tensor.program import Program
 
@@ -234,8 +234,10 @@ def padded(program: Program, x: Laid, around: Mapping[int, tuple[int, int]], fil
     grown = [axis for axis, ends in around.items() if any(ends)]
     units = whole(x, *grown)
     units += [(axis, 1) for axis in grown if x.shape[axis] == 1]
-    value = program.pad(arranged(program, as_float(program, x), units), [around.get(axis, (0, 0)) for axis, _ in units])
-    found = of_units(value, [(axis, size + sum(around.get(axis, (0, 0)))) for axis, size in units], len(x.axes))
+    value, held = in_place(program, as_float(program, x), units)
+    ends = [around.get(axis, (0, 0)) for axis, _ in held]
+    sizes = [(axis, size + sum(more)) for (axis, size), more in zip(held, ends, strict=True)]
+    found = of_units(program.pad(value, ends), sizes, len(x.axes))
     if filled == 0:
         return found
     outside = np.pad(np.zeros(x.shape), [around.get(axis, (0, 0)) for axis in range(len(x.axes))], constant_values=filled)

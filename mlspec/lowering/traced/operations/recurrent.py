@@ -7,7 +7,7 @@ from typing import Any
 
 from mlspec.lowering import cannot
 from mlspec.lowering.traced.capture import ROUTE
-from mlspec.lowering.traced.layout import Laid, arranged, number, of_units
+from mlspec.lowering.traced.layout import Absent, Laid, arranged, number, of_units
 from mlspec.lowering.traced.operations.numbers import as_float
 from mlspec.tensor import layers
 from mlspec.tensor.program import Program, Value
@@ -62,9 +62,9 @@ def _lstm(
     num_layers: int,
     bidirectional: bool,
     batch_first: bool,
-) -> tuple[Laid, Laid, None]:
-    """The states of cells after the last step have no form: nothing asks for them, as a rule."""
-    return (*_recurrent(program, layers.lstm, x, hx, params, has_biases, num_layers, bidirectional, batch_first), None)
+) -> tuple[Laid, Laid, Absent]:
+    given, final = _recurrent(program, layers.lstm, x, hx, params, has_biases, num_layers, bidirectional, batch_first)
+    return given, final, Absent("the state of an LSTM's cells after the last step")
 
 
 def _gru(

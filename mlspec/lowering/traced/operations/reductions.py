@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
 from math import prod
 from typing import Any
 
@@ -11,11 +10,12 @@ import numpy as np
 
 from mlspec.lowering import cannot
 from mlspec.lowering.traced.capture import ROUTE
-from mlspec.lowering.traced.layout import Laid, number, of_units, trailing, viewed
+from mlspec.lowering.traced.layout import Absent, Laid, in_place, number, of_units, trailing, viewed
 from mlspec.lowering.traced.operations.numbers import alone, as_float, combined
 from mlspec.tensor import layers
 from mlspec.tensor.program import Program
 
+STATISTICS = Absent("what a norm remembers of its rows")
 Axes = int | Sequence[int] | None
 
 
@@ -27,22 +27,13 @@ def _asked(x: Laid, dim: Axes) -> list[int]:
 def averaged(program: Program, x: Laid, dim: Axes = None, *, keepdim: bool = False) -> Laid:
     """The mean over axes, wherever they lie."""
     gone, x = set(_asked(x, dim)), as_float(program, x)
-    runs = [(inside, [size for _, size in run]) for inside, run in groupby(x.units, key=lambda unit: unit[0] in gone)]
-    value, kept = x.value, [unit for unit in x.units if unit[0] not in gone]
-    if any(inside for inside, _ in runs):
-        shape = value.shape[1:]
-        plain = [(axis in gone) for axis, size in x.units]
-        if [size for size in shape if size != 1] == list(x.sizes):
-            # as it is: images stay images
-            owners = iter(plain)
-            axes = [place + 1 for place, size in enumerate(shape) if size != 1 and next(owners)]
-        else:
-            value = program.reshape(value, *(prod(sizes) for _, sizes in runs))
-            axes = [place + 1 for place, (inside, _) in enumerate(runs) if inside]
-        value = program.mean(value, axes, keep=not kept)
+    kept = [unit for unit in x.units if unit[0] not in gone]
+    value = x.value
+    if len(kept) < len(x.units):
+        value, held = in_place(program, x, x.units)
+        value = program.mean(value, [place for place, (axis, size) in enumerate(held, 1) if axis in gone], keep=not kept)
         value = program.reshape(value, *([size for _, size in kept] or [1]))
-    rank = len(x.axes)
-    found = of_units(value, kept, rank)
+    found = of_units(value, kept, len(x.axes))
     return found if keepdim else _without(found, gone)
 
 
@@ -123,18 +114,18 @@ def _of(tensor: Any, usual: float) -> Any:
 
 def _learned_norm(
     program: Program, x: Laid, *, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
-) -> tuple[Laid, None, None]:
+) -> tuple[Laid, Absent, Absent]:
     """Batch norm by what was learned: a factor and a shift for each channel. What comes beside it serves training only."""
     channels = (-1, *[1] * (len(x.axes) - 2))
     factor = (1.0 if weight is None else number(weight)) / np.sqrt(number(running_var) + eps)
     shift = (0.0 if bias is None else number(bias)) - number(running_mean) * factor
     scaled = combined(program, "mul", x, factor.reshape(channels))
-    return combined(program, "add", scaled, shift.reshape(channels)), None, None
+    return combined(program, "add", scaled, shift.reshape(channels)), STATISTICS, STATISTICS
 
 
 def _own_norm(
     program: Program, x: Laid, *, weight: Any = None, bias: Any = None, training: bool = True, eps: float = 1e-5
-) -> tuple[Laid, None, None]:
+) -> tuple[Laid, Absent, Absent]:
     """Each channel brought to mean 0 and variance 1 by itself: what an instance norm becomes."""
     channels = (-1, *[1] * (len(x.axes) - 2))
     axes = [axis for axis in range(len(x.axes)) if axis != 1]
@@ -142,7 +133,7 @@ def _own_norm(
     moved = combined(program, "sub", x, averaged(program, x, axes, keepdim=True))
     scaled = combined(program, "mul", moved, alone(program, "rsqrt", combined(program, "add", spread, eps)))
     scaled = scaled if weight is None else combined(program, "mul", scaled, number(weight).reshape(channels))
-    return scaled if bias is None else combined(program, "add", scaled, number(bias).reshape(channels)), None, None
+    return scaled if bias is None else combined(program, "add", scaled, number(bias).reshape(channels)), STATISTICS, STATISTICS
 
 
 def _group_norm(program: Program, x: Laid, *, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Laid:
