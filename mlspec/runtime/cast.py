@@ -222,9 +222,8 @@ def any_number(name: str, holds: Callable[[NDArray[Any]], NDArray[Any]]) -> pl.E
     """Return whether something holds for any number of each row of a column of arrays; a missing array has none."""
 
     def found(arrays: pl.Series) -> pl.Series:
-        rows = arrays.to_numpy()
-        told = holds(rows).reshape(len(rows), -1).any(axis=1)
-        return pl.Series(told) & arrays.is_not_null()
+        told = holds(arrays.to_numpy())
+        return pl.Series(told.any(axis=tuple(range(1, told.ndim)))) & arrays.is_not_null()
 
     return pl.col(name).map_batches(found, return_dtype=pl.Boolean, is_elementwise=True)
 

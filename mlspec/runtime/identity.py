@@ -18,6 +18,7 @@ All arithmetic is modulo 2**64. (Steele, Lea, Flood, "Fast splittable pseudorand
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any
@@ -110,7 +111,7 @@ def _floats(numbers: NDArray[Any]) -> Hashes:
 
 
 def _arrays(numbers: NDArray[Any]) -> Hashes:
-    rows = numbers.reshape(len(numbers), -1).astype("<f4")
+    rows = numbers.reshape(len(numbers), math.prod(numbers.shape[1:])).astype("<f4")
     words = np.ascontiguousarray(np.pad(rows, ((0, 0), (0, rows.shape[1] % 2)))).view("<u8")
     found = mix(np.full(len(rows), rows.shape[1], dtype=np.uint64) ^ _U(ARRAY))
     for word in np.ascontiguousarray(words.T):

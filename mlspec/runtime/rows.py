@@ -105,7 +105,7 @@ def read(rows: Any, fields: Mapping[str, Field]) -> pl.DataFrame:
 def _whole(arrays: pl.Series, frame: pl.DataFrame) -> None:
     """Raise Problem for the first array that is missing or has a gap: nothing here fills one in."""
     numbers = arrays.to_numpy()
-    bad = ~np.isfinite(numbers.reshape(len(numbers), -1)).all(axis=1)
+    bad = ~np.isfinite(numbers).all(axis=tuple(range(1, numbers.ndim)))
     if not bad.any():
         return
     place = int(bad.argmax())
