@@ -195,7 +195,13 @@ def test_a_bundle_takes_lists_and_proves_itself(tmp_path: Path) -> None:
     for name in ("train", "test"):
         frame.write_parquet(tmp_path / name)
     (tmp_path / "metrics").write_text(json.dumps({"metrics": {}, "positive": None, "threshold": None}))
-    given = {"task": TASK, "columns": {"plan": {"role": "ignore"}}, "transforms": [MFCC], "model": {"kind": "torch.cnn"}, "seed": 7}
+    given = {
+        "task": TASK,
+        "columns": {"plan": {"role": "ignore"}},
+        "transforms": [MFCC],
+        "model": {"kind": "torch.cnn"},
+        "seed": 7,
+    }
     found, bundle = exported(tmp_path, tmp_path / "out", {"kind": "onnx"}, given)
     assert found["parity"]["max_difference"] < 1e-4
     about = read_json(bundle / "metadata.json")
