@@ -52,6 +52,11 @@ class Files(Readable):
             raise fault("malformed", f"nothing stands between two names in `{pattern}`", "put what is between them there")
         return pattern
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every column that it gives."""
+        return (*FIELD.findall(self.pattern), self.gives, FILE)
+
     def shape(self) -> tuple[int, ...]:
         """Return the shape of each array."""
         raise NotImplementedError
