@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer
 from pydantic_core import core_schema
 
 from mlspec.fields import fault
@@ -154,6 +154,10 @@ class Duration(Quantity, float):
     @property
     def seconds(self) -> float:
         return float(self)
+
+
+Length = Annotated[Duration, PlainSerializer(str, return_type=str, when_used="json")]
+"""A length of time that JSON holds with its unit: what a step is told is read by the spec's own model again."""
 
 
 class Bytes(Quantity, int):

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy.io import wavfile
+from scipy.signal import get_window
 from sklearn import metrics as m
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_digits
@@ -97,6 +100,30 @@ def digits(seed: int) -> dict[str, float]:
     return {"accuracy": m.accuracy_score(y_test, said)}
 
 
+def spoken_digits(seed: int) -> dict[str, float]:
+    """A plain fully connected network on the same spectrograms, made by hand: what a convolutional one has to reach at least."""
+    rows, digit = _spectrograms()
+    train, test, y_train, y_test = train_test_split(rows, digit, test_size=0.2, stratify=digit, random_state=seed)
+    network = MLPClassifier(hidden_layer_sizes=(64,), max_iter=60, random_state=seed)
+    said = make_pipeline(StandardScaler(), network).fit(train, y_train).predict(test)
+    return {"accuracy": m.accuracy_score(y_test, said)}
+
+
+@cache
+def _spectrograms() -> tuple[Any, Any]:
+    """Frames of 25 ms every 25 ms, and the logarithms of their power in 32 triangular filters on the mel scale."""
+    files = sorted((DATA / "spoken-digits").glob("*.wav"))
+    sounds = np.zeros((len(files), 6400))
+    for sound, file in zip(sounds, files, strict=True):
+        heard = wavfile.read(file)[1][:6400] / 32768
+        sound[: len(heard)] = heard
+    power = np.abs(np.fft.rfft(sounds.reshape(len(files), 32, 200) * get_window("hann", 200), 256)) ** 2
+    corners = np.linspace(*(2595 * np.log10(1 + np.array([20, 4000]) / 700)), 34)
+    places = 2595 * np.log10(1 + np.arange(129) * 8000 / 256 / 700)
+    filters = np.array([np.interp(places, corners[at : at + 3], [0, 1, 0]) for at in range(32)])
+    return np.log(power @ filters.T + 1e-2).reshape(len(files), -1), np.array([file.name[0] for file in files])
+
+
 def _regression(actual: Any, said: Any) -> dict[str, float]:
     return {
         "rmse": m.root_mean_squared_error(actual, said),
@@ -112,6 +139,7 @@ SCRIPTS = {
     "temperatures": temperatures,
     "breast-cancer": breast_cancer,
     "digits": digits,
+    "spoken-digits": spoken_digits,
 }
 
 

@@ -65,14 +65,20 @@ def quantized(program: Program, path: Path, quantize: str, calibration: np.ndarr
     from onnxruntime import quantization
 
     if quantize == "dynamic":
-        quantization.quantize_dynamic(path, path, op_types_to_quantize=LAYERS, weight_type=quantization.QuantType.QInt8)
+        quantization.quantize_dynamic(
+            path,
+            path,
+            op_types_to_quantize=LAYERS,
+            weight_type=quantization.QuantType.QInt8,
+            nodes_to_exclude=_exact(program, onnx.load(path)),
+        )
     else:
         quantization.quantize_static(
             path,
             path,
             _Rows(calibration),
             op_types_to_quantize=[*LAYERS, *BETWEEN],
-            nodes_to_exclude=_excluded(program, onnx.load(path)),
+            nodes_to_exclude=[*_excluded(program, onnx.load(path)), *_exact(program, onnx.load(path))],
             quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
             calibrate_method=quantization.CalibrationMethod.MinMax,
@@ -83,19 +89,32 @@ def quantized(program: Program, path: Path, quantize: str, calibration: np.ndarr
 
 
 def _excluded(program: Program, model: Any) -> list[str]:
-    """The nodes between that stay as they are. A node is named after the value that it is written for, and what it does to it."""
+    """The nodes between that stay as they are."""
     from mlspec.tensor import integers
 
     layers = {node.gives.index for node in integers.layers(program)}
     between = integers.between(program, ends=False)
-    assert program.output is not None
 
     def stays(node: Any) -> bool:
-        name = node.name.partition("_")[0]
-        value = program.output.index if name == OUTPUT else int(name.removeprefix("v"))  # type: ignore[union-attr]
+        value = _value(program, node.name)
         return value not in between and not (node.op_type == "Relu" and value in layers)
 
     return [node.name for node in model.graph.node if node.op_type in BETWEEN and stays(node)]
+
+
+def _exact(program: Program, model: Any) -> list[str]:
+    """The nodes of preprocessing that would be shortened."""
+    from mlspec.tensor import integers
+
+    values = {node.gives.index for node in integers.exact(program)}
+    return [node.name for node in model.graph.node if node.op_type in LAYERS and _value(program, node.name) in values]
+
+
+def _value(program: Program, name: str) -> int:
+    """The place of the value that a node is named after; what follows says what the node does to it."""
+    assert program.output is not None
+    value = name.partition("_")[0]
+    return program.output.index if value == OUTPUT else int(value.removeprefix("v"))
 
 
 class _Rows:

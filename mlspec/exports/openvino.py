@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from math import prod
@@ -64,7 +65,8 @@ class Openvino(Export):
             openvino.save_model(model, float_file, compress_to_fp16=False)
             # it shows how far it is, and a command's output may be JSON
             with redirect_stdout(StringIO()):
-                model = _shortened(openvino.Core().read_model(float_file), self.quantize, calibration, self.preset)
+                read = openvino.Core().read_model(float_file)
+                model = _shortened(read, self.quantize, calibration, self.preset, _exact(simple, read))
             model.set_rt_info(about, [METADATA])
             _name(model)
             openvino.save_model(model, place / FILE, compress_to_fp16=self.quantize == "float16")
@@ -108,8 +110,17 @@ TYPES = {"f32": "float32", "f16": "float16", "i8": "int8", "u8": "uint8", "i32":
 LAYERS = ("MatMul", "Convolution", "GroupConvolution")
 
 
-def _shortened(model: Any, quantize: str, calibration: np.ndarray[Any, Any], preset: str) -> Any:
-    """Shorten the numbers of the layers; ranges are the least and the largest number seen (the default clips)."""
+def _exact(program: Program, model: Any) -> list[str]:
+    """The nodes of preprocessing that are like layers; each is named after its value in the program."""
+    from mlspec.tensor import integers
+
+    values = {f"v{node.gives.index}" for node in integers.exact(program)}
+    named = (node.get_friendly_name() for node in model.get_ops() if node.get_type_name() in LAYERS)
+    return sorted(name for name in named if re.split("[_/]", name)[0] in values)
+
+
+def _shortened(model: Any, quantize: str, calibration: np.ndarray[Any, Any], preset: str, exact: Sequence[str]) -> Any:
+    """Shorten the numbers of the layers but the exact ones; ranges are the least and largest number seen (the default clips)."""
     if quantize in ("none", "float16"):
         return model
     import nncf
@@ -118,7 +129,8 @@ def _shortened(model: Any, quantize: str, calibration: np.ndarray[Any, Any], pre
 
     nncf.set_log_level(logging.ERROR)
     if quantize == "weights":
-        return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM)
+        mode = nncf.CompressWeightsMode.INT8_SYM
+        return nncf.compress_weights(model, mode=mode, ignored_scope=nncf.IgnoredScope(names=[*exact]))
     rows = nncf.Dataset([calibration[row : row + 1] for row in range(len(calibration))])
     others = sorted({node.get_type_name() for node in model.get_ops()} - {*LAYERS, "Constant", "Parameter", "Result"})
     return nncf.quantize(
@@ -126,8 +138,13 @@ def _shortened(model: Any, quantize: str, calibration: np.ndarray[Any, Any], pre
         rows,
         subset_size=len(calibration),
         preset=nncf.QuantizationPreset(preset),
-        ignored_scope=nncf.IgnoredScope(types=others, validate=False),
-        advanced_parameters=AdvancedQuantizationParameters(activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX),
+        ignored_scope=nncf.IgnoredScope(names=[*exact], types=others, validate=False),
+        advanced_parameters=AdvancedQuantizationParameters(
+            activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
+            # it takes an image to be alike everywhere, and moves biases by what padding does at the edges of one that is not
+            # (measured: 1 % of the labels of digits changed, and 81 % of those of spoken digits; without it, none and 1 %)
+            disable_bias_correction=True,
+        ),
     )
 
 

@@ -89,6 +89,12 @@ class NetworkFamily(Family):
             **self.params.settings(),
         )
 
+    def see(self, estimator: Any, shape: Sequence[int]) -> None:
+        """A row that is one array is read in its own shape, where `shape` does not say another."""
+        wanted = {"row": (), "sequence": (2,), "image": (2, 3)}[self.usual]
+        if estimator.shape is None and len(shape) in wanted:
+            estimator.set_params(shape=[*shape, 1] if len(shape) < max(wanted) else [*shape])
+
     def instruct(self, estimator: Any, training: Mapping[str, Any], states: Any) -> None:
         instructed(estimator, training, states)
 

@@ -5,25 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from math import prod
 from pkgutil import iter_modules
 from typing import Any
 
 from mlspec.diagnostic import Finding, Problem, Route
 
-HOLD_NO_ESTIMATORS = ("columns", "tables")
+HOLD_NO_ESTIMATORS = ("columns", "sounds", "tables")
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One number that the device feeds, in the order of the model's input: a raw column, or one that is computed from them.
+    """What the device feeds, in the order of the model's input: a raw column, or one that is computed from them.
 
-    A missing value is NaN. `values` are the words of a category: the device feeds the place of a word in this list, or -1 for a
-    word that is not in it. A truth value is 0 or 1.
+    It is one number, NaN where it is missing, or all numbers of an array of a `shape`, the last axis first. `values` are the
+    words of a category: the device feeds the place of a word in this list, or -1 for a word that is not in it. A truth value is 0
+    or 1.
     """
 
     name: str
-    type: str  # number, boolean, category
+    type: str  # number, boolean, category, array
     values: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many numbers it is."""
+        return prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)

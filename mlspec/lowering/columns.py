@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from math import prod
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from mlspec.lowering import Computed, Input, cannot
+from mlspec.lowering.sounds import spectrum
 from mlspec.lowering.tables import domain, encoded
 from mlspec.tensor.program import Array, Program, Value, shared
 from mlspec.transforms import bin as bins
@@ -22,8 +25,8 @@ ON_THE_DEVICE = ("dates", "custom")
 class Column:
     """Where a column lies, and what it is: the words that its codes stand for, and the raw number it follows.
 
-    `follows` is the input of which the column is a rising function; `bent` says that it is another function than the input
-    itself, which float32 would round (see `Columns.folded`).
+    An array begins there, and has a `shape`. `follows` is the input of which the column is a rising function; `bent` says that it
+    is another function than the input itself, which float32 would round (see `Columns.folded`).
     """
 
     value: Value
@@ -32,23 +35,28 @@ class Column:
     words: tuple[str, ...] = ()
     follows: str = ""
     bent: bool = False
+    shape: tuple[int, ...] = ()
 
 
 class Columns:
     """The columns between transforms, and at last the features: `program` grows as they are asked for.
 
-    `inputs` and `computed` say what the device feeds, and what it computes before.
+    `inputs` and `computed` say what the device feeds, and what it computes before; `places` is where each input begins.
     """
 
     def __init__(self, featurizer: Any) -> None:
         self.featurizer = featurizer
         self.computed = tuple(_computed(featurizer.steps_))
         self.inputs = tuple(_inputs(featurizer, self.computed))
-        self.program = Program(len(self.inputs))
+        ends = list(accumulate((one.size for one in self.inputs), initial=0))
+        self.places = {one.name: place for one, place in zip(self.inputs, ends, strict=False)}
+        self.program = Program(ends[-1])
         x = self.program.input
         self.now = {
-            one.name: Column(x, place, one.type, one.values, one.name if one.type == "number" else "")
-            for place, one in enumerate(self.inputs)
+            one.name: Column(
+                x, self.places[one.name], one.type, one.values, one.name if one.type == "number" else "", shape=one.shape
+            )
+            for one in self.inputs
         }
         for step in featurizer.steps_:
             if step.kind not in ON_THE_DEVICE:
@@ -71,6 +79,8 @@ class Columns:
             "Products": lambda: [self._products(step.fitted)],
             "Log1p": lambda: [self._log(step.takes)],
             "Cuts": lambda: [self._cuts(step.fitted)],
+            "Flat": lambda: [self._numbers(step.fitted, name) for name in step.takes],
+            "Spectrum": lambda: [self._spectrum(step.fitted, name) for name in step.takes],
             "Same": lambda: [{name: self.now[name] for name in step.takes}],
             "Nothing": list,
         }
@@ -88,6 +98,18 @@ class Columns:
         follows = [one.follows for one in old] if len(old) == len(names) else [""] * len(names)
         was = [one.bent for one in old] if len(old) == len(names) else [False] * len(names)
         return {name: Column(value, place, kind, (), follows[place], bent or was[place]) for place, name in enumerate(names)}
+
+    def _numbers(self, fitted: Any, name: str) -> dict[str, Column]:
+        """The numbers of an array, a column each."""
+        array = self.now[name]
+        return {one: Column(array.value, array.place + at, "number") for at, one in enumerate(fitted.names(name))}
+
+    def _spectrum(self, fitted: Any, name: str) -> dict[str, Column]:
+        array = self.now[name]
+        samples = self.program.part(array.value, (array.place,), (prod(array.shape),))
+        return {
+            name: Column(spectrum(self.program, samples, fitted), 0, "array", shape=(fitted.frames(samples.width), fitted.width))
+        }
 
     def _matrix(self, part: Any) -> dict[str, Column]:
         columns = [self.now[name] for name in part.columns]
@@ -153,7 +175,8 @@ class Columns:
         raw = self.now[feature].follows
         place = self.featurizer.feature_names_.index(feature)
         fields = self.featurizer.fields_
-        frame = pl.DataFrame({name: pl.Series([None] * len(numbers), dtype=field.dtype) for name, field in fields.items()})
+        nothing = {name: np.zeros(field.shape).tolist() if field.shape else None for name, field in fields.items()}
+        frame = pl.DataFrame({name: pl.Series([nothing[name]] * len(numbers), dtype=one.dtype) for name, one in fields.items()})
         frame = frame.with_columns(pl.Series(raw, numbers.astype(np.float64)).fill_nan(None))
         found: Array = self.featurizer.transform(frame)[:, place]
         return found
@@ -224,4 +247,6 @@ def _input(name: str, featurizer: Any, words: Mapping[str, tuple[str, ...]]) -> 
     field = featurizer.fields_.get(name)
     if field is not None and field.type == "category":
         return Input(name, "category", words.get(name, ()))
+    if field is not None and field.type == "array":
+        return Input(name, "array", shape=field.shape)
     return Input(name, field.type if field is not None else "category" if name in words else "number", words.get(name, ()))

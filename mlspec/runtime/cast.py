@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+from numpy.typing import NDArray
 
 DTYPES: dict[str, Any] = {
     "integer": pl.Int64,
@@ -27,6 +28,9 @@ WANTED = {
     "date": "a date such as 2026-11-30",
     "datetime": "a point in time such as 2026-11-30T12:00:00",
 }
+ARRAY = "array"
+"""A type without a dtype of its own: as many numbers in each row, float32, in a shape that the data has."""
+
 _INSTANTS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f%#z")
 _MOSTLY = 0.9
 
@@ -159,7 +163,9 @@ def _surveyed(declared: str | None, found: Mapping[str, Any]) -> Survey:
 
 
 def converted(name: str, dtype: Any, type_: str) -> pl.Expr:
-    """Return a column of any flat type as a declared type, null where a value is none of it."""
+    """Return a column of any flat type as a declared type, null where a value is none of it. An array stays what it is."""
+    if type_ == ARRAY:
+        return pl.col(name)
     value, wanted = pl.col(name), DTYPES[type_]
     if dtype == wanted:
         return value
@@ -193,12 +199,43 @@ def fits(dtype: Any, type_: str) -> bool:
     return type_ in ("date", "datetime") and dtype in (pl.Date, pl.Datetime)
 
 
-def plain(name: str, dtype: Any) -> pl.Expr | None:
-    """Return a column as one of the seven types tables hold between steps; None for one that holds lists, records or bytes.
+def is_array(dtype: Any) -> bool:
+    """Tell whether a Polars type is an array: as many numbers in each row, in one axis or several."""
+    return isinstance(dtype, pl.Array) and _innermost(dtype).is_numeric()
 
-    Numbers that are not a number (NaN) become missing: a missing value has one form.
+
+def _innermost(dtype: Any) -> Any:
+    while isinstance(dtype, pl.Array | pl.List):
+        dtype = dtype.inner
+    return dtype
+
+
+def numbers(name: str, dtype: pl.Array) -> pl.Expr:
+    """Return all numbers of a column of arrays, row by row; one null for an array that is missing."""
+    made = pl.col(name)
+    for _ in dtype.shape:
+        made = made.explode()
+    return made
+
+
+def any_number(name: str, holds: Callable[[NDArray[Any]], NDArray[Any]]) -> pl.Expr:
+    """Return whether something holds for any number of each row of a column of arrays; a missing array has none."""
+
+    def found(arrays: pl.Series) -> pl.Series:
+        told = holds(arrays.to_numpy())
+        return pl.Series(told.any(axis=tuple(range(1, told.ndim)))) & arrays.is_not_null()
+
+    return pl.col(name).map_batches(found, return_dtype=pl.Boolean, is_elementwise=True)
+
+
+def plain(name: str, dtype: Any) -> pl.Expr | None:
+    """Return a column as one of the eight types tables hold between steps; None for one that holds lists, records or bytes.
+
+    Numbers that are not a number (NaN) become missing: a missing value has one form. Those of an array stay, for `validate`.
     """
     value = pl.col(name)
+    if is_array(dtype):
+        return value.cast(pl.Array(pl.Float32, dtype.shape))
     if dtype.is_float():
         return value.cast(pl.Float64).fill_nan(None)
     if dtype.is_integer() or dtype == pl.Boolean or dtype in (pl.String, pl.Date):
@@ -216,5 +253,7 @@ def name_of(dtype: Any) -> str:
     """Return the type's name in a spec; text is a string here, `table.described` says which strings are categories."""
     if dtype.is_integer():
         return "integer"
+    if is_array(dtype):
+        return ARRAY
     names = {pl.Boolean: "boolean", pl.Date: "date", pl.Datetime: "datetime"}
     return "number" if dtype.is_numeric() else names.get(dtype.base_type(), "string")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -126,11 +126,16 @@ def write(export: Export, made: Lowered, place: Path, about: Json, fed: np.ndarr
 
 def made_scores(place: Path, fed: np.ndarray[Any, Any], about: Json) -> np.ndarray[Any, Any]:
     """What the written model answers to rows that are already numbers."""
-    named = [one["name"] for one in about["inputs"]]
-    rows = []
-    for row in fed:
-        rows.append({name: _back(number, one) for name, number, one in zip(named, row.tolist(), about["inputs"], strict=True)})
-    return proof.scores(place, rows)
+    return proof.scores(place, [dict(_named(row.tolist(), about["inputs"])) for row in fed])
+
+
+def _named(numbers: Sequence[float], inputs: Sequence[Json]) -> Iterator[tuple[str, Any]]:
+    """Yield the columns of a row that is fed as numbers."""
+    place = 0
+    for one in inputs:
+        size = one.get("size", 1)
+        yield one["name"], numbers[place : place + size] if "size" in one else _back(numbers[place], one)
+        place += size
 
 
 def _back(number: float, column: Json) -> Any:
@@ -187,7 +192,7 @@ def _timing(export: Export, place: Path, made: Lowered, about: Json) -> Json:
     )  # what else it says is of how numbers are shortened
     with tempfile.TemporaryDirectory(prefix="mlspec-") as name:
         there = Path(name)
-        write(plain, made, there, {**about, "quantize": "none"}, np.zeros((1, len(made.inputs)), dtype=np.float32))
+        write(plain, made, there, {**about, "quantize": "none"}, np.zeros((1, made.program.width), dtype=np.float32))
         shutil.copyfile(place / "samples.json", there / "samples.json")
         bundle.seal(there)
         told["float"] = proof.timing(there, MEASURED)

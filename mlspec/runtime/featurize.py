@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from mlspec.runtime.featurizer import Featurizer
 from mlspec.runtime.fitting import one_blas_thread
 from mlspec.runtime.hyperparameters import settled
 from mlspec.runtime.labels import target
+
+MOST_NAMED = 50
 
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,9 +54,18 @@ def unfitted(params: Mapping[str, Any]) -> Featurizer:
 
 def _told(featurizer: Featurizer) -> dict[str, Any]:
     """Name what nobody wrote: transforms that were added, and columns that were left out."""
-    added = [f"{step.kind} ({step.how['with']}): {', '.join(step.takes)}" for step in featurizer.steps_ if step.added]
+    added = [f"{step.kind}{_way(step.how)}: {_few(step.takes)}" for step in featurizer.steps_ if step.added]
     left_out = [f"{name} ({reason})" for name, reason in featurizer.left_out_.items()]
     return {"added": "; ".join(added) or "nothing", "left_out": "; ".join(left_out) or "nothing"}
+
+
+def _way(how: Mapping[str, Any]) -> str:
+    return f" ({how['with']})" if "with" in how else ""
+
+
+def _few(names: Sequence[str]) -> str:
+    """Name columns; of more than fifty, as arrays give, the first and the last."""
+    return ", ".join(names) if len(names) <= MOST_NAMED else f"{names[0]} … {names[-1]} ({len(names)})"
 
 
 def _target_name(task: Mapping[str, Any], featurizer: Featurizer) -> str:

@@ -38,14 +38,16 @@ class Step:
 class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A scikit-learn transformer of raw rows (Polars or pandas frames, or mappings) to a C-ordered float64 matrix.
 
-    After the written `transforms` come, for what they leave: dates are refused; categories become one-hot columns (or codes, for
-    families that treat them as unordered themselves); missing truth values become the most frequent one and missing numbers the
-    median, unless the family takes missing values; numbers are standardised if the family wants one scale and no `scale` was
-    written; truth values become 0 and 1. Columns that say nothing (no value, or one value, in the training rows) and that no
-    transform names are left out, and so are categories without a value in `min_frequency` training rows.
+    After the written `transforms` come, for what they leave: dates are refused; arrays become a feature for each number;
+    categories become one-hot columns (or codes, for families that treat them as unordered themselves); missing truth values
+    become the most frequent one and missing numbers the median, unless the family takes missing values; numbers are standardised
+    if the family wants one scale and no `scale` was written; truth values become 0 and 1. Columns that say nothing (no value, or
+    one value, in the training rows) and that no transform names are left out, and so are categories without a value in
+    `min_frequency` training rows.
 
     Fitted attributes: `fields_` (the raw columns that rows must have), `feature_names_`, `codes_` (positions of features that
-    are codes of unordered categories), `left_out_` (name -> reason), `steps_`.
+    are codes of unordered categories), `left_out_` (name -> reason), `steps_`, `shape_` (of the one array that all features are
+    of, else empty).
     """
 
     def __init__(
@@ -122,6 +124,8 @@ class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
                 continue
             if frame[name].null_count() == frame.height:
                 self.left_out_[name] = "no value in the training rows"
+            elif fields[name].type == "array":
+                continue
             elif frame[name].n_unique() == 1 and not (self.needs or {}).get("places"):
                 self.left_out_[name] = "one value in the training rows"
         dated = any(one.kind == "dates" and not isinstance(one.columns, list) for one in written)
@@ -174,12 +178,18 @@ class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
             help_text = f"add `{{kind: dates, columns: [{', '.join(dates)}]}}` to `features`, or give them `role: ignore`"
             message = f"{', '.join(dates)}: a date is no number a model can learn from as it is"
             raise Problem(Finding("date-without-transform", message, ("features",), help=help_text))
-        frame = self._frequent_enough(frame)
+        frame = self._flat(self._frequent_enough(frame), y)
         codes = [name for name, kind in types_of(frame).items() if kind == "category"]
         for wanted in self._tail(frame, needs, scaled):
             frame = self._fitted(load(wanted), frame, y, ("features",), added=True)
         self.codes_ = [frame.columns.index(name) for name in codes] if needs.categories == "codes" else []
         return frame
+
+    def _flat(self, frame: pl.DataFrame, y: Any) -> pl.DataFrame:
+        """Spread the arrays that are left, and keep the shape where they are all there is."""
+        arrays = [name for name, kind in types_of(frame).items() if kind == "array"]
+        self.shape_ = tuple(frame.schema[arrays[0]].shape) if arrays == frame.columns and len(arrays) == 1 else ()  # type: ignore[attr-defined]
+        return self._fitted(load({"kind": "flatten"}), frame, y, ("features",), added=True) if arrays else frame
 
     def _tail(self, frame: pl.DataFrame, needs: Needs, scaled: bool) -> Iterator[dict[str, Any]]:
         """Yield the transforms that stand at the end; each goes by the columns as they were before the first of them."""

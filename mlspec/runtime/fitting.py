@@ -68,6 +68,7 @@ def fit(
     if family.needs().categories == "codes":
         estimator.set_params(categorical_features=featurizer.codes_ or None)
     states = checkpoints.opened(family, params or {}, features, target, *(() if lessons is None else (lessons,)))
+    family.see(estimator, featurizer.shape_)
     family.instruct(estimator, (params or {}).get("training") or {}, states)
     if lessons is not None:
         estimator.lessons = lessons

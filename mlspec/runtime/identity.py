@@ -7,6 +7,8 @@ The hash is specified here and pinned by known answers in the tests, because a l
               so 1, 1.0, true and "1" are one. Any other number: mix(bits of its IEEE 754 double ^ FRACTION)
     text      h = mix(byte length ^ TEXT); for each 8 bytes of its UTF-8 (little-endian, zeros at the end): h = mix(h ^ word)
     date      mix(days since 1970-01-01 ^ DATE); point in time: mix(microseconds since then, UTC ^ INSTANT)
+    array     h = mix(how many numbers ^ ARRAY); for each two of them, as IEEE 754 singles (little-endian, 0 at the end):
+              h = mix(h ^ word)
     missing   mix(MISSING)
     key       h = mix(number of columns); for each column in order of its name: h = mix(h ^ its hash)
 
@@ -16,6 +18,7 @@ All arithmetic is modulo 2**64. (Steele, Lea, Flood, "Fast splittable pseudorand
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from functools import reduce
 from typing import Any
@@ -31,6 +34,7 @@ FRACTION = 0xC2B2AE3D27D4EB4F
 TEXT = 0x165667B19E3779F9
 DATE = 0x27D4EB2F165667C5
 INSTANT = 0x85EBCA77C2B2AE63
+ARRAY = 0xFF51AFD7ED558CCD
 MISSING = 0xD6E8FEB86659FD93
 SEED = 0xA0761D6478BD642F
 
@@ -82,6 +86,8 @@ def column(values: pl.Series) -> Hashes:
     elif dtype in (pl.Date, pl.Datetime):
         whole = values.cast(pl.Int64) if dtype == pl.Date else values.dt.cast_time_unit("us").cast(pl.Int64)
         found = _tagged(whole, DATE if dtype == pl.Date else INSTANT)
+    elif isinstance(dtype, pl.Array):
+        found = _arrays(values.to_numpy())
     elif dtype == pl.Null:
         found = np.zeros(len(values), dtype=np.uint64)
     else:
@@ -102,6 +108,15 @@ def _floats(numbers: NDArray[Any]) -> Hashes:
     if is_whole.all():
         return whole
     return np.where(is_whole, whole, mix(numbers.view(np.uint64) ^ _U(FRACTION)))
+
+
+def _arrays(numbers: NDArray[Any]) -> Hashes:
+    rows = numbers.reshape(len(numbers), math.prod(numbers.shape[1:])).astype("<f4")
+    words = np.ascontiguousarray(np.pad(rows, ((0, 0), (0, rows.shape[1] % 2)))).view("<u8")
+    found = mix(np.full(len(rows), rows.shape[1], dtype=np.uint64) ^ _U(ARRAY))
+    for word in np.ascontiguousarray(words.T):
+        found = mix(found ^ word)
+    return found
 
 
 def _texts(values: pl.Series) -> Hashes:

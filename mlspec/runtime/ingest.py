@@ -45,6 +45,7 @@ class Reader:
         texts = self.source.text(self.root)
         if texts is None:
             return self._typed(self.source.scan(self.root, self.columns))
+        self._arrays_as_declared(dict.fromkeys(texts.collect_schema().names(), pl.String))
         comma = bool(getattr(self.source, "decimal_comma", False))
         if not careful:
             head = texts.head(HEAD).collect(engine="streaming")
@@ -88,12 +89,13 @@ class Reader:
         for name, dtype in schema.items():
             flat = cast.plain(name, dtype)
             if flat is None:
-                help_text = "take it apart into columns of numbers and texts, or leave it out"
-                raise Problem(Finding("nested-column", f"`{name}` holds {dtype}", (), help=help_text))
+                flat = self._array(frame, name, dtype)
             made[name] = flat
         frame = frame.select(expr.alias(name) for name, expr in made.items())
         schema = frame.collect_schema()
+        self._arrays_as_declared(schema)
         wanted = {name: self.columns[name]["type"] for name in schema if name in self.columns and self.columns[name].get("type")}
+        wanted = {name: type_ for name, type_ in wanted.items() if type_ != cast.ARRAY}
         unsure = {name: type_ for name, type_ in wanted.items() if not cast.fits(schema[name], type_)}
         lost = {
             name: cast.converted(name, schema[name], type_).is_null() & pl.col(name).is_not_null()
@@ -106,6 +108,27 @@ class Reader:
             cast.converted(name, schema[name], type_) if not broken.get(name) else cast.converted(name, schema[name], "string")
             for name, type_ in wanted.items()
         )
+
+    def _array(self, frame: pl.LazyFrame, name: str, dtype: Any) -> pl.Expr:
+        """Return lists of numbers that are all of one length as arrays; raise Problem for anything else that is nested."""
+        if not (isinstance(dtype, pl.List) and dtype.inner.is_numeric()):
+            help_text = "take it apart into columns of numbers and texts, or leave it out"
+            raise Problem(Finding("nested-column", f"`{name}` holds {dtype}", (), help=help_text))
+        length = pl.col(name).list.len()
+        shortest, longest = table.stream(frame.select(length.min().alias("min"), length.max().alias("max"))).row(0)
+        if shortest is None or shortest != longest:
+            message = f"`{name}` holds lists of {shortest or 0} to {longest or 0} numbers, and an array has as many in each row"
+            raise Problem(Finding("nested-column", message, (), help="fill the short ones up, or cut the long ones"))
+        return pl.col(name).cast(pl.List(pl.Float32)).list.to_array(longest)
+
+    def _arrays_as_declared(self, schema: Mapping[str, Any]) -> None:
+        """Raise Problem where a column that is declared an array holds something else, or one of another type an array."""
+        for name, dtype in schema.items():
+            declared, held = self.columns.get(name, {}).get("type"), cast.name_of(dtype)
+            if declared is not None and (declared == cast.ARRAY) != (held == cast.ARRAY):
+                help_text = "arrays come from `kind: images`, `kind: audio`, and lists of one length in Parquet"
+                message = f"`{name}` is declared {declared}, and `{self.source.kind}` gives {held}"
+                raise Problem(Finding("array-or-not", message, ("kind",), help=help_text))
 
 
 def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Params) -> dict[str, Any]:
@@ -259,7 +282,7 @@ def _stacked(frames: Mapping[str, pl.LazyFrame], source_column: str | None) -> p
     if source_column in names:
         message = f"the sources have a column `{source_column}` already"
         raise Problem(Finding("union-column-taken", message, ("data", "union", "source_column"), help="choose another name"))
-    common = {name: _common([schemas[source][name] for source in schemas]) for name in names}
+    common = {name: _common(name, [schemas[source][name] for source in schemas]) for name in names}
     parts = []
     for source, frame in frames.items():
         part = frame.select(cast.converted(name, schemas[source][name], common[name]).alias(name) for name in names)
@@ -267,8 +290,12 @@ def _stacked(frames: Mapping[str, pl.LazyFrame], source_column: str | None) -> p
     return pl.concat(parts)
 
 
-def _common(dtypes: Sequence[Any]) -> str:
+def _common(name: str, dtypes: Sequence[Any]) -> str:
     types = {cast.name_of(dtype) for dtype in dtypes}
+    if cast.ARRAY in types and len({*dtypes}) > 1:
+        shapes = " and ".join(str(dtype) for dtype in dict.fromkeys(dtypes))
+        message = f"`{name}` holds {shapes}, which do not go into one column"
+        raise Problem(Finding("union-columns-differ", message, ("data", "union"), help="arrays of one shape can be stacked"))
     if len(types) == 1:
         return types.pop()
     return "number" if types <= {"integer", "number"} else "string"

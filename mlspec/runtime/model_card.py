@@ -61,7 +61,7 @@ def _columns(schema: Json) -> Iterator[Sequence[str]]:
         unit = f" ({_text(column['unit'])})" if column.get("unit") else ""
         yield (
             f"{_code(name)}{unit}",
-            column["type"],
+            f"array of {' × '.join(map(str, column['shape']))}" if column.get("shape") else column["type"],
             "yes" if column["nullable"] else "no",
             _range(column),
             _range(column.get("observed", {})),

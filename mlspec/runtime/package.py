@@ -77,7 +77,9 @@ def input_schema(fields: Mapping[str, Field], columns: Mapping[str, Any], seen: 
         limits = {key: declared[key] for key in DECLARED if declared.get(key) is not None}
         told = () if declared.get("pii") else ("min", "max", "values")  # what was seen of personal data stays out
         observed = {key: fitted[key] for key in told if fitted.get(key) is not None}
-        nullable = declared.get("nullable")
+        if field.shape:
+            limits["shape"] = list(field.shape)
+        nullable = False if field.shape else declared.get("nullable")
         kind = "category" if field.type == "category" else field.held if field.type == "date" else field.type
         if field.type == "number":
             kind = "integer" if (declared.get("type") or fitted.get("type")) == "integer" else "number"

@@ -68,9 +68,9 @@ class Predictor:
             for law, broken, said in _laws(column):
                 if law in column or law == "nullable":
                     for position in broken(frame[name]).fill_null(False).arg_true().head(MOST_FAULTS).to_list():
-                        value = frame[name][position]
+                        shown = "the array" if column["type"] == "array" else repr(frame[name][position])
                         row = row_name(numbered, position)
-                        yield Finding("row-breaks-schema", f"row {row}, {name!r}: {value!r} {said}", ("data", "columns", name))
+                        yield Finding("row-breaks-schema", f"row {row}, {name!r}: {shown} {said}", ("data", "columns", name))
 
 
 def _laws(column: Mapping[str, Any]) -> Sequence[tuple[str, Callable[[pl.Series], pl.Series], str]]:
@@ -80,6 +80,11 @@ def _laws(column: Mapping[str, Any]) -> Sequence[tuple[str, Callable[[pl.Series]
     laws: list[tuple[str, Callable[[pl.Series], pl.Series], str]] = []
     if not column["nullable"]:
         laws.append(("nullable", lambda found: found.is_null(), "is missing, and it must not be"))
+    if column["type"] == "array":
+        return [
+            ("min", lambda found: _ends(found, "min") < column["min"], f"holds a number below the minimum {column.get('min')}"),
+            ("max", lambda found: _ends(found, "max") > column["max"], f"holds a number above the maximum {column.get('max')}"),
+        ]
     if column["type"] == "integer":
         laws.append(("type", lambda found: found != found.round(), "is not a whole number"))
     laws += [
@@ -89,6 +94,12 @@ def _laws(column: Mapping[str, Any]) -> Sequence[tuple[str, Callable[[pl.Series]
         ("pattern", lambda found: ~_matches(found, pattern), f"does not match {column.get('pattern')}"),
     ]
     return laws
+
+
+def _ends(arrays: pl.Series, end: str) -> pl.Series:
+    """Return the least, or the largest, number of each array."""
+    numbers = arrays.to_numpy()
+    return pl.Series(getattr(numbers, end)(axis=tuple(range(1, numbers.ndim))))
 
 
 def _limit(limit: Any, found: pl.Series) -> Any:

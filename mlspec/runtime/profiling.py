@@ -30,7 +30,8 @@ def profile(
     Numbers have a histogram of 20 equal bins from min to max; texts and truth values their 10 most frequent values, ties in
     order. `std` divides by n - 1; means, medians and `std` have nine digits. Above a million rows, `median` and `histogram`
     are those of every k-th row, about a million, and `distinct` of numbers is a HyperLogLog estimate (about 1 % off): the keys
-    so made are listed under "estimated". Personal columns (`pii`) show no value.
+    so made are listed under "estimated". Personal columns (`pii`) show no value. A column of arrays is described by all of its
+    numbers, without median and histogram, and has its "shape".
     """
     schema = data.collect_schema()
     names = table.columns_of(schema.names())
@@ -44,6 +45,8 @@ def profile(
         one = _column(name, schema[name], found, columns.get(name, {}), shapes.get(name), tops.get(name))
         if rows > EXACT_ROWS and name not in tops:
             one["estimated"] = ["distinct", "histogram", "median"] if name in shapes else ["distinct"]
+        if cast.is_array(schema[name]):
+            one["shape"] = list(schema[name].shape)  # type: ignore[attr-defined]
         if notes and name in notes:
             one["note"] = notes[name]
         described.append(one)
@@ -51,7 +54,12 @@ def profile(
 
 
 def _is_measured(dtype: Any) -> bool:
-    return bool(dtype.is_numeric() or dtype.is_temporal())
+    return bool(dtype.is_numeric() or dtype.is_temporal() or cast.is_array(dtype))
+
+
+def measured(name: str, dtype: Any) -> pl.Expr:
+    """Return what a column's extremes and mean are of: its values, or all numbers of its arrays."""
+    return cast.numbers(name, dtype) if cast.is_array(dtype) else pl.col(name)
 
 
 def _summary(data: pl.LazyFrame, schema: Any, names: Sequence[str], tops: Collection[str], *, exact: bool) -> dict[str, Any]:
@@ -60,13 +68,15 @@ def _summary(data: pl.LazyFrame, schema: Any, names: Sequence[str], tops: Collec
             value = pl.col(name)
             yield value.null_count().alias(f"{name}\0missing")
             if name not in tops:
-                yield (value.drop_nulls().n_unique() if exact else value.approx_n_unique()).alias(f"{name}\0distinct")
+                hashed = value.hash() if cast.is_array(schema[name]) else value
+                yield (value.drop_nulls().n_unique() if exact else hashed.approx_n_unique()).alias(f"{name}\0distinct")
             if _is_measured(schema[name]):
-                yield value.min().alias(f"{name}\0min")
-                yield value.max().alias(f"{name}\0max")
-            if schema[name].is_numeric():
-                yield value.mean().alias(f"{name}\0mean")
-                yield value.std().alias(f"{name}\0std")
+                found = measured(name, schema[name])
+                yield found.min().alias(f"{name}\0min")
+                yield found.max().alias(f"{name}\0max")
+                if not schema[name].is_temporal():
+                    yield found.cast(pl.Float64).mean().alias(f"{name}\0mean")
+                    yield found.cast(pl.Float64).std().alias(f"{name}\0std")
 
     return table.stream(data.select(aggregates())).row(0, named=True)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -22,17 +24,20 @@ ROW = "__row__"
 
 @dataclass(frozen=True)
 class Field:
-    """A raw column: its type between transforms, what it is in the data, and the time zone of its datetimes."""
+    """A raw column: its type between transforms, what it is in the data, its datetimes' zone, its arrays' shape."""
 
     type: Type
-    held: str  # integer, number, string, boolean, date, datetime
+    held: str  # integer, number, string, boolean, date, datetime, array
     zone: str | None = None
+    shape: tuple[int, ...] = ()
 
     @property
     def dtype(self) -> Any:
         """The Polars dtype between transforms."""
         if self.type == "date":
             return pl.Date if self.held == "date" else pl.Datetime("us", self.zone)
+        if self.type == "array":
+            return pl.Array(pl.Float32, self.shape)
         return {"number": pl.Float64, "boolean": pl.Boolean, "category": pl.String}[self.type]
 
 
@@ -66,6 +71,8 @@ def _field(dtype: Any, declared: str | None) -> Field | None:
         return None
     if kind == "date":
         return Field("date", "date") if dtype == pl.Date else Field("date", "datetime", dtype.time_zone)
+    if kind == "array":
+        return Field("array", "array", shape=tuple(dtype.shape))
     held = "string" if kind == "category" else kind if kind == "boolean" else "integer" if dtype.is_integer() else "number"
     if declared in ("category", "string"):
         return Field("category", held)
@@ -77,18 +84,36 @@ def _field(dtype: Any, declared: str | None) -> Field | None:
 def read(rows: Any, fields: Mapping[str, Field]) -> pl.DataFrame:
     """Return the fields' columns of raw rows: a Polars or pandas frame, or mappings, one a row. Other columns are left alone.
 
-    Raises Problem for a column that is not there and for a value that is not of its field's type, naming row and column.
+    Raises Problem for a column that is not there, for a value that is not of its field's type, and for an array that is missing
+    or holds a number that is not finite, naming row and column.
     """
     if isinstance(rows, Mapping):
         rows = [rows]
     if not isinstance(rows, pl.DataFrame | pl.LazyFrame):
-        return _of_python(rows, fields)
-    frame = rows.lazy().collect() if isinstance(rows, pl.LazyFrame) else rows
-    here = frozenset(frame.columns)  # a list that is made anew at each look
-    missing = [name for name in fields if name not in here]
-    if missing:
-        raise _absent(missing)
-    return frame.select(_column(frame, name, field) for name, field in fields.items())
+        made = numbered = _of_python(rows, fields)
+    else:
+        numbered = rows.lazy().collect() if isinstance(rows, pl.LazyFrame) else rows
+        here = frozenset(numbered.columns)  # a list that is made anew at each look
+        missing = [name for name in fields if name not in here]
+        if missing:
+            raise _absent(missing)
+        made = numbered.select(_column(numbered, name, field) for name, field in fields.items())
+    for name in (name for name, field in fields.items() if field.type == "array"):
+        _whole(made[name], numbered)
+    return made
+
+
+def _whole(arrays: pl.Series, frame: pl.DataFrame) -> None:
+    """Raise Problem for the first array that is missing or has a gap: nothing here fills one in."""
+    numbers = arrays.to_numpy()
+    bad = ~np.isfinite(numbers).all(axis=tuple(range(1, numbers.ndim)))
+    if not bad.any():
+        return
+    place = int(bad.argmax())
+    what = "is missing" if arrays[place] is None else "holds a number that is not finite"
+    message = f"row {row_name(frame, place)}, {arrays.name!r}: the array {what}, and `impute` is not for arrays"
+    help_text = "set such rows aside: `nullable: false` on the column with `on_failure: quarantine`"
+    raise Problem(Finding("missing-array", message, ("data", "columns", arrays.name), help=help_text))
 
 
 def _absent(names: Sequence[str], row: int | None = None) -> Problem:
@@ -116,6 +141,9 @@ def _column(frame: pl.DataFrame, name: str, field: Field) -> pl.Series:
 
 
 def _bad(row: int, name: str, value: Any, field: Field) -> Problem:
+    if field.type == "array":
+        shape = " × ".join(map(str, field.shape))
+        return Problem(Finding("bad-value", f"row {row}, {name!r} is no array of {shape} numbers"))
     wanted = field.held if field.type in ("date", "number") else field.type
     return Problem(Finding("bad-value", f"row {row}, {name!r}: {value!r} is not of type {wanted}"))
 
@@ -166,11 +194,34 @@ def _category(column: pl.Series, field: Field) -> pl.Series:
     return text_of(column)
 
 
+def _array(column: pl.Series, field: Field) -> pl.Series:
+    """Arrays in the shape of training; lists, and texts that are JSON lists, of as many numbers."""
+    if column.dtype == pl.Null:
+        return column.cast(field.dtype)
+    if column.dtype == field.dtype:
+        return column
+    if isinstance(column.dtype, pl.Array | pl.List):
+        values = column.to_list()
+    elif column.dtype == pl.String:
+        values = [_listed(text) for text in column]
+    else:
+        raise TypeError("neither an array nor a list")
+    return pl.Series(column.name, [_one_array(value, field) for value in values], dtype=field.dtype)
+
+
+def _listed(text: str | None) -> Any:
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return None
+
+
 CASTS: dict[str, Callable[[pl.Series, Field], pl.Series]] = {
     "number": _number,
     "boolean": _boolean,
     "date": _date,
     "category": _category,
+    "array": _array,
 }
 
 
@@ -243,9 +294,22 @@ def _one_category(value: Any, field: Field) -> str | None:
     return text_of_value(value)
 
 
+def _one_array(value: Any, field: Field) -> list[Any] | None:
+    """As many numbers, in one list or in lists of the field's shape."""
+    try:
+        numbers = np.asarray(value, dtype=np.float32)
+    except (TypeError, ValueError):
+        return None
+    if numbers.size != math.prod(field.shape) or numbers.shape not in ((numbers.size,), field.shape):
+        return None
+    made: list[Any] = numbers.reshape(field.shape).tolist()
+    return made
+
+
 ONES: dict[str, Callable[[Any, Field], Any]] = {
     "number": _one_number,
     "boolean": _one_boolean,
     "date": _one_date,
     "category": _one_category,
+    "array": _one_array,
 }

@@ -52,6 +52,9 @@ def by_column(frame: pl.DataFrame, column: str, bins: Sequence[float] | None = N
             )
         )
     values = frame[column]
+    if values.dtype.is_nested():
+        message = f"{column!r} holds arrays, which are no values to slice by"
+        raise Problem(Finding("wrong-type", message, route, help="slice by another column"))
     if values.dtype.is_float():
         values = values.fill_nan(None)
     if bins or (values.dtype.is_numeric() and values.n_unique() > _FEW_NUMBERS):

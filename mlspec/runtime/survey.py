@@ -244,9 +244,10 @@ def separation(feature: pl.Series, truths: Sequence[Array], kind: str) -> float 
     Two classes: the area under its ROC curve, either way round. More: the mean of each class against the others, so that a
     feature that knows one class alone stays below 1. A number: (1 + |Spearman's rho|) / 2. Missing values count as lower than
     all, or higher, whichever tells more. A category scores by the mean target of its value, learned on one half of the rows and
-    tried on the other, so that a column of ids tells nothing; a number with few values is judged both ways.
+    tried on the other, so that a column of ids tells nothing; a number with few values is judged both ways. Nothing is said of
+    arrays: no number of theirs is a feature by itself.
     """
-    if not truths or feature.null_count() == feature.len():
+    if not truths or feature.null_count() == feature.len() or cast.is_array(feature.dtype):
         return None
     measured = feature.dtype.is_numeric() or feature.dtype.is_temporal()
     found = [_by_order(feature, truths, kind)] if measured else []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from mlspec import kinds
@@ -67,7 +68,8 @@ class Table:
     def retyped(self) -> dict[str, str]:
         """The declared columns that are stored in another type, and the declared one."""
         wanted = {name: one["type"] for name, one in self.columns.items() if one.get("type") and name in self.stored_schema}
-        return {name: type_ for name, type_ in wanted.items() if cast.DTYPES[type_] != self.stored_schema[name]}
+        kept = {name: self.stored_schema[name] if type_ == cast.ARRAY else cast.DTYPES[type_] for name, type_ in wanted.items()}
+        return {name: type_ for name, type_ in wanted.items() if kept[name] != self.stored_schema[name]}
 
     @cached_property
     def doubtful(self) -> list[str]:
@@ -143,6 +145,9 @@ def _schema_rules(whole: Table) -> Iterator[Rule]:
     """Yield the rules that the declared columns and the task imply."""
     target = whole.task.get("target")
     if target:
+        if cast.is_array(whole.schema[target]):
+            message = f"`{target}` holds arrays, and what is to be learnt is one value a row"
+            raise Problem(Finding("target-is-array", message, ("task", "target"), help="another column is the target"))
         description = f"every row has `{target}`, which is to be learnt"
         yield Rule(
             kind=TARGET,
@@ -153,9 +158,9 @@ def _schema_rules(whole: Table) -> Iterator[Rule]:
             route=("task", "target"),
         )
     for name, dtype in whole.schema.items():
-        if dtype.is_float():
+        if dtype.is_float() or cast.is_array(dtype):
             route: Route = ("data", "columns", name) if name in whole.columns else ("data", "columns")
-            failing = pl.col(name).is_infinite()
+            failing = pl.col(name).is_infinite() if dtype.is_float() else cast.any_number(name, lambda x: ~np.isfinite(x))
             yield Rule(kind="finite", description=f"`{name}` is finite", column=name, failing=failing, shows=(name,), route=route)
     for name, declared in whole.columns.items():
         for rule in _column_rules(name, declared, whole.schema[name], name in whole.doubtful):
@@ -190,18 +195,28 @@ def _bounds(name: str, declared: Params, dtype: Any) -> Iterator[Rule]:
         bound = declared.get(key)
         if bound is None:
             continue
-        if not (dtype.is_numeric() or dtype.is_temporal()):
+        measured = dtype.is_numeric() or cast.is_array(dtype)
+        if not (measured or dtype.is_temporal()):
             message = f"`{name}` holds {cast.name_of(dtype)}, which has no {key}"
             help_text = "drop the bound, or declare the column a number, a date or a datetime"
             raise Problem(Finding("bound-of-another-type", message, ("data", "columns", name, key), help=help_text))
-        if dtype.is_numeric() and (isinstance(bound, bool) or not isinstance(bound, int | float)):
+        if measured and (isinstance(bound, bool) or not isinstance(bound, int | float)):
             message = f"`{name}` holds numbers, and its {key} is {bound!r}"
             raise Problem(
                 Finding("bound-of-another-type", message, ("data", "columns", name, key), help="write a number without quotes")
             )
-        limit = pl.lit(bound) if dtype.is_numeric() else _moment(name, key, bound, dtype)
-        failing = pl.col(name) < limit if key == "min" else pl.col(name) > limit
+        if cast.is_array(dtype):
+            failing = cast.any_number(name, _beyond(key, bound))
+        else:
+            limit = pl.lit(bound) if measured else _moment(name, key, bound, dtype)
+            failing = pl.col(name) < limit if key == "min" else pl.col(name) > limit
         yield Rule(kind=key, description=f"`{name}` {sign} {bound}", failing=failing, route=(key,))
+
+
+def _beyond(key: str, bound: float) -> Callable[[Any], Any]:
+    """Return which numbers are beyond a bound."""
+    limit = np.float32(bound)  # as an array holds it
+    return lambda numbers: numbers < limit if key == "min" else numbers > limit
 
 
 def _moment(name: str, key: str, bound: Any, dtype: Any) -> pl.Expr:
@@ -367,6 +382,8 @@ def _shown(whole: Table, name: str, value: Any) -> str | None:
     plain = name.removeprefix("__original__").removesuffix("__") if table.is_reserved(name) else name
     if whole.columns.get(plain, {}).get("pii"):
         return "(personal)"
+    if isinstance(value, list):
+        return "an array"  # thousands of numbers say nothing to a reader
     return None if value is None else str(profiling.shown(value) if not isinstance(value, float) else value)
 
 
@@ -374,13 +391,14 @@ def _summary(schema: Mapping[str, Any]) -> Iterator[pl.Expr]:
     """Yield what a fitted schema needs of each column."""
     for name, dtype in schema.items():
         yield pl.col(name).null_count().alias(f"{name}\0missing")
-        if dtype.is_numeric() or dtype.is_temporal():
-            yield pl.col(name).min().alias(f"{name}\0min")
-            yield pl.col(name).max().alias(f"{name}\0max")
+        if dtype.is_numeric() or dtype.is_temporal() or cast.is_array(dtype):
+            yield profiling.measured(name, dtype).min().alias(f"{name}\0min")
+            yield profiling.measured(name, dtype).max().alias(f"{name}\0max")
 
 
 def fitted(data: pl.LazyFrame, params: Params, summary: Params | None = None) -> dict[str, dict[str, Any]]:
-    """Return the schema as these rows have it: {column: {"type", "role", "values", "min", "max", "nullable", "fitted"}}.
+    """Return the schema as these rows have it: {column: {"type", "role", "values", "min", "max", "nullable", "fitted"}}; that of
+    a column of arrays has its "shape", too.
 
     What is declared stands; the rest is seen in the data and named in "fitted", so that serving can tell a rule from an
     observation. Texts with at most 100 distinct values list them. Personal columns list nothing. `summary` is what `_summary`
@@ -409,6 +427,7 @@ def _fit(data: pl.LazyFrame, name: str, dtype: Any, found: Params, declared: Par
     return {
         "type": type_,
         "role": role,
+        **({"shape": list(dtype.shape)} if cast.is_array(dtype) else {}),
         **told,
         "fitted": sorted(key for key in seen if declared.get(key) is None and told[key] is not None),
     }

@@ -496,6 +496,19 @@ def named_columns(project: Project) -> Iterator[Finding]:
             yield Finding("unknown-column", f"no source has a column `{word}`", route, help=help_text)
 
 
+@reads("data", "features")
+def sample_rates(project: Project) -> Iterator[Finding]:
+    """Spectra are made at the rate at which sounds are read."""
+    sources = project.data.sources.values() if project.data else ()
+    rates = sorted({source.rate for source in sources if source.kind == "audio"})  # type: ignore[attr-defined]
+    for index, transform in enumerate(project.features):
+        rate, route = getattr(transform, "rate", None), ("features", index, "rate")
+        if rate is not None and rates and rate not in rates:
+            message = f"sounds are read at {', '.join(map(str, rates))} samples a second, and `rate` says {rate}"
+            fix = Fix(f"write {rates[0]}", (Change("set", route, rates[0]),), safe=False) if len(rates) == 1 else None
+            yield Finding("contradiction", message, route, help="both are one number", fix=fix)
+
+
 def _fixed_column(meant: Guess | None, route: Route, before: str, after: str) -> Fix | None:
     if meant is None or (route[-1] in ("where", "that") and not before and not after):
         return None

@@ -23,7 +23,7 @@ else:
     Check = Annotated[Any, OneOf("mlspec.checks")]
 
 Role = Literal["feature", "id", "target", "group", "time", "ignore"]
-Type = Literal["integer", "number", "string", "category", "boolean", "date", "datetime"]
+Type = Literal["integer", "number", "string", "category", "boolean", "date", "datetime", "array"]
 NUMERIC = ("integer", "number")
 
 
@@ -50,7 +50,9 @@ class Column(Section):
     role: Annotated[Role, Guide("Data Leakage: feature audit")] = Field(
         "feature", description="What the column is for; an id or ignored column is never a feature."
     )
-    type: Type | None = Field(None, description="The type; without it, inferred from the data.")
+    type: Type | None = Field(
+        None, description="The type; without it, inferred from the data. An `array` is as many numbers in each row."
+    )
     description: Text | None = Field(None, description="What it means: a line of the data dictionary.")
     unit: Text | None = Field(None, description="The unit of its numbers.")
     min: Label | None = Field(None, description="The smallest value.")
@@ -68,7 +70,7 @@ class Column(Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for bound in (self.min, self.max):
-            if bound is not None and self.type in NUMERIC and (isinstance(bound, str | bool)):
+            if bound is not None and self.type in (*NUMERIC, "array") and (isinstance(bound, str | bool)):
                 raise fault(
                     "wrong-type", f"the bounds of a column of type `{self.type}` are numbers", "write a number without quotes"
                 )
@@ -80,6 +82,10 @@ class Column(Section):
             raise fault("contradiction", f"`min` ({self.min}) is above `max` ({self.max})", "exchange them")
         if self.pattern is not None and self.type not in (None, "string", "category"):
             raise fault("contradiction", f"a column of type `{self.type}` has no `pattern`", "only text has one")
+        if self.values is not None and self.type == "array":
+            raise fault(
+                "contradiction", "a column of type `array` has no `values`", "`min` and `max` hold for all of its numbers"
+            )
         return self
 
 

@@ -26,7 +26,7 @@ def equalised(program: Program, rows: Array) -> Program:
     """
     if any(node.operation == "trees" for node in program.nodes):
         return program  # they are no operation that can be run here, and what follows them is no network
-    made = Program(program.width, [*program.nodes], {**program.constants}, program.output)
+    made = Program(program.width, [*program.nodes], {**program.constants}, program.output, {*program.exact})
     made._count = program._count
     before = {node.gives.index: node for node in program.needed}
     readers = Counter(one.index for node in program.needed for one in node.takes)

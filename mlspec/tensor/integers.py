@@ -33,7 +33,12 @@ BETWEEN = {
 
 def layers(program: Program) -> list[Node]:
     """Return the operations whose numbers are shortened."""
-    return [node for node in program.needed if node.operation in LAYERS]
+    return [node for node in program.needed if node.operation in LAYERS and node.gives.index not in program.exact]
+
+
+def exact(program: Program) -> list[Node]:
+    """Return the operations that are like layers, but belong to preprocessing: their numbers are not shortened."""
+    return [node for node in program.needed if node.operation in LAYERS and node.gives.index in program.exact]
 
 
 def between(program: Program, *, ends: bool, chosen: Collection[int] | None = None) -> set[int]:

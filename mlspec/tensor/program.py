@@ -46,12 +46,16 @@ class Node:
 
 @dataclass(slots=True)
 class Program:
-    """Operations in the order in which they can run, from one input (rows × `width`, float32) to one output."""
+    """Operations in the order in which they can run, from one input (rows × `width`, float32) to one output.
+
+    `exact` are the values of operations that are computed in float32 whatever is shortened: preprocessing, not layers of a model.
+    """
 
     width: int
     nodes: list[Node] = field(default_factory=list)
     constants: dict[int, Array] = field(default_factory=dict)
     output: Value | None = None
+    exact: set[int] = field(default_factory=set)
     _known: dict[tuple[str, tuple[int, ...], bytes], Value] = field(default_factory=dict, repr=False)
     _count: int = 1
 
@@ -86,6 +90,8 @@ class Program:
                 for one in node.takes
             ]
             now[node.gives.index] = write(self, node, takes) if write else self.add(node.operation, *takes, **node.settings)
+            if node.gives.index in part.exact:
+                self.exact.add(now[node.gives.index].index)
         assert part.output is not None
         return now[part.output.index]
 

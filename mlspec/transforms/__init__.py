@@ -1,7 +1,8 @@
 """Feature transforms: one file a member; each is fitted on training rows and turns columns of a Polars frame into others.
 
-A frame between transforms holds Float64 (number), String (category), Boolean (boolean) and Date or Datetime (date) columns,
-missing values as null. A member takes the columns it chooses and gives those that stand in their place.
+A frame between transforms holds Float64 (number), String (category), Boolean (boolean), Date or Datetime (date) and Array (array)
+columns, missing values as null; of arrays none is missing, and all numbers are finite. A member takes the columns it chooses and
+gives those that stand in their place.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-Type = Literal["number", "category", "boolean", "date"]
-TYPES: tuple[Type, ...] = ("number", "category", "boolean", "date")
+Type = Literal["number", "category", "boolean", "date", "array"]
+TYPES: tuple[Type, ...] = ("number", "category", "boolean", "date", "array")
 Names = Annotated[list[str], Field(min_length=1)]
 
 
@@ -133,6 +134,8 @@ def type_of(dtype: Any) -> Type | None:
         return "boolean"
     if dtype in (pl.String, pl.Categorical, pl.Enum):
         return "category"
+    if isinstance(dtype, pl.Array):
+        return "array"
     return "date" if dtype in (pl.Date, pl.Datetime) else None
 
 

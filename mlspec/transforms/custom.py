@@ -92,7 +92,7 @@ def checked(made: Any, frame: pl.DataFrame, by: Called | Asked) -> pl.DataFrame:
     types = types_of(made)
     for name, dtype in made.schema.items():
         if name not in types:
-            message = f"{by.entrypoint} gave {name!r} as {dtype}; a feature is a number, text, truth value or date"
+            message = f"{by.entrypoint} gave {name!r} as {dtype}; a feature is a number, text, truth value, date or array"
             raise Problem(Finding("column-type", message, by.route))
     numbers = [name for name, kind in types.items() if kind == "number"]
     texts = [name for name, kind in types.items() if kind == "category"]

@@ -180,7 +180,7 @@ def test_parquet_types_are_brought_in_line(tmp_path: Path) -> None:
 
 
 def test_nested_columns_and_other_files_are_refused(tmp_path: Path) -> None:
-    pl.DataFrame({"a": [[1], [2]]}).write_parquet(tmp_path / "p")
+    pl.DataFrame({"a": [{"b": 1}, {"b": 2}]}).write_parquet(tmp_path / "p")
     with pytest.raises(Problem) as problem:
         ingest(tmp_path, {"t": {"kind": "parquet", "path": "p"}})
     assert fault(problem).code == "nested-column"

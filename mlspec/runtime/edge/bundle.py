@@ -16,7 +16,9 @@ from mlspec.exports._export import Export
 from mlspec.runtime.artifact import digest, write_json, write_text
 
 DEVICE = Path(__file__).resolve().parent / "device"
-SAMPLES = 16
+SAMPLES, LEAST, MOST_NUMBERS = 16, 4, 32_768
+"""Rows to test a device with, and as many at least, where all of them are more numbers than that."""
+
 SUMS = "SHA256SUMS"
 EXTRAS = {"model.h": "model.tflite"}
 """Files that only repeat another one, for whoever wants it in C."""
@@ -67,10 +69,11 @@ def seal(place: Path) -> None:
 def samples(fed: np.ndarray[Any, Any], seed: int) -> np.ndarray[Any, Any]:
     """Return rows to test a device with: each column's numbers drawn from those of the training rows, each for itself.
 
-    No row is one of the data: who holds the bundle does not hold somebody's record.
+    No row is one of the data: who holds the bundle does not hold somebody's record. There are fewer of rows that are large.
     """
     draw = np.random.default_rng(seed)
-    found: np.ndarray[Any, Any] = np.stack([draw.permutation(column)[:SAMPLES] for column in fed.T], axis=1)
+    count = min(SAMPLES, max(LEAST, MOST_NUMBERS // fed.shape[1]))
+    found: np.ndarray[Any, Any] = np.stack([draw.permutation(column)[:count] for column in fed.T], axis=1)
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from mlspec.exports._export import Export
-from mlspec.lowering import Lowered
+from mlspec.lowering import Input, Lowered
 from mlspec.runtime.rows import read
 
 Json = dict[str, Any]
@@ -36,7 +36,7 @@ def metadata(model: Any, lowered: Lowered, export: Export, params: Mapping[str, 
         "classes": list(lowered.classes),
         "positive": metrics.get("positive"),
         "threshold": None if metrics.get("threshold") == 0.5 else metrics.get("threshold"),  # 0.5 is what the model does anyway
-        "inputs": [{"name": one.name, "type": one.type, "values": list(one.values)} for one in lowered.inputs],
+        "inputs": [_input(one) for one in lowered.inputs],
         "computed": [_computed(asdict(one), fields) for one in lowered.computed],
         "metrics": {name: _rounded(one["value"]) for name, one in metrics["metrics"].items()},
         "device": export.device,
@@ -68,6 +68,11 @@ def _counted(one: Json, more: int) -> Json:
     digits = one["name"][len(word) :]
     name = f"{word}{int(digits) + more:0{len(digits)}}" if digits.isascii() and digits else None
     return {"name": name, "type": one["type"]}
+
+
+def _input(one: Input) -> Json:
+    told = {"name": one.name, "type": one.type, "values": list(one.values)}
+    return {**told, "size": one.size, "shape": list(one.shape)} if one.shape else told
 
 
 def _rounded(number: Any) -> Any:

@@ -6,7 +6,8 @@
     model = Model()
     model.predict([{"tenure": 3, "Contract": "Month-to-month"}])
 
-A row is a mapping of column names to values: numbers, text, true or false, dates as ISO text; null or an absent key is missing.
+A row is a mapping of column names to values: numbers, text, true or false, dates as ISO text, arrays as lists of numbers; null or
+an absent key is missing.
 """
 
 from __future__ import annotations
@@ -66,11 +67,29 @@ class Model:
 def feed(rows: Sequence[Row], about: Mapping[str, Any]) -> Numbers:
     """Return the numbers that a model takes, a row for each: NaN where missing, for a word its place, -1 if unknown."""
     words = [{word: at for at, word in enumerate(one["values"])} for one in about["inputs"]]
-    fed = np.empty((len(rows), len(words)), dtype=np.float32)
+    fed = np.empty((len(rows), sum(one.get("size", 1) for one in about["inputs"])), dtype=np.float32)
     for at, row in enumerate(rows):
         known = {**row, **computed(row, about["computed"])} if about["computed"] else row
-        fed[at] = [number(known, one, words[place]) for place, one in enumerate(about["inputs"])]
+        place = 0
+        for one, places in zip(about["inputs"], words, strict=True):
+            size = one.get("size", 1)
+            fed[at, place : place + size] = array(known, one) if "size" in one else number(known, one, places)
+            place += size
     return fed
+
+
+def array(row: Row, wanted: Mapping[str, Any]) -> Numbers:
+    """Return the numbers of an array, one after the other; NaN for each where it is missing."""
+    value = row.get(wanted["name"])
+    if value is None:
+        return np.full(wanted["size"], math.nan)
+    try:
+        numbers = np.array(value, dtype=np.float32).reshape(-1)
+    except (TypeError, ValueError):
+        raise SystemExit(f"{wanted['name']} is not a list of numbers") from None
+    if len(numbers) != wanted["size"]:
+        raise SystemExit(f"{wanted['name']} has {len(numbers)} numbers, and the model takes {wanted['size']}")
+    return numbers
 
 
 def number(row: Row, wanted: Mapping[str, Any], words: Mapping[str, int]) -> float:
