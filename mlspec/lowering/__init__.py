@@ -15,22 +15,23 @@ HOLD_NO_ESTIMATORS = ("columns", "tables")
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One number that the device feeds, in the order of the model's input: a raw column, or one that is computed from them.
+    """What the device feeds, in the order of the model's input: a raw column, or one that is computed from them.
 
-    A missing value is NaN. `values` are the words of a category: the device feeds the place of a word in this list, or -1 for a
-    word that is not in it. A truth value is 0 or 1.
+    It is one number, or `size` of them that follow each other (type "array"). A missing value is NaN. `values` are the words of a
+    category: the device feeds the place of a word in this list, or -1 for a word that is not in it. A truth value is 0 or 1.
     """
 
     name: str
-    type: str  # number, boolean, category
+    type: str  # number, boolean, category, array
     values: tuple[str, ...] = ()
+    size: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Computed:
     """Inputs that the device computes before the model: a step of the spec's features that no runtime has operations for."""
 
-    kind: str  # dates, custom
+    kind: str  # dates, custom, tfidf
     takes: tuple[str, ...]
     gives: tuple[str, ...]
     how: Mapping[str, Any]
@@ -50,8 +51,8 @@ class Lowered:
 def lowered(model: Any) -> Lowered:
     """Return a fitted pipeline (steps "features" and "model") as a program that gives probabilities, or a prediction.
 
-    Its input has a column for each of `inputs`; its output one for each class, or one. Raises Problem for a model that has no
-    such form, saying why.
+    Its input has a column for each number of `inputs`; its output one for each class, or one. Raises Problem for a model that has
+    no such form, saying why.
     """
     from mlspec.lowering.columns import Columns
 

@@ -32,12 +32,12 @@ def summed(columns: Columns, trees: Sequence[Tree], outputs: int, seen_as: np.dt
         x = columns.program.concat([columns.features, *extra])
         near = [replace(one, threshold=ROUNDED[seen_as](one.threshold)) for one in trees]
         return columns.program.add("trees", x, trees=joined(near, outputs))
-    raw = [one.name for one in columns.inputs]
+    raw = columns.program.width
     kept = [place for place in range(len(now)) if place not in bent]
     parts = [columns.program.input, *([columns.gathered([now[place] for place in kept])] if kept else []), *extra]
-    places = {place: len(raw) + index for index, place in enumerate(kept)}
-    places |= {place: raw.index(now[place].follows) for place in bent}
-    width = len(raw) + len(kept)
+    places = {place: raw + index for index, place in enumerate(kept)}
+    places |= {place: columns.places[now[place].follows] for place in bent}
+    width = raw + len(kept)
     places |= {len(now) + index: width + index for index in range(sum(one.width for one in extra))}
     whole = _Unbent(columns, trees, bent, seen_as)
     unbent = joined([whole.tree(one, places) for one in trees], outputs)

@@ -127,15 +127,19 @@ def write(export: Export, made: Lowered, place: Path, about: Json, fed: np.ndarr
 
 def made_scores(place: Path, fed: np.ndarray[Any, Any], about: Json) -> np.ndarray[Any, Any]:
     """What the written model answers to rows that are already numbers."""
-    named = [one["name"] for one in about["inputs"]]
+    ends = np.cumsum([one.get("size", 1) for one in about["inputs"]])[:-1]
     rows = []
     for row in fed:
-        rows.append({name: _back(number, one) for name, number, one in zip(named, row.tolist(), about["inputs"], strict=True)})
+        parts = zip(about["inputs"], np.split(row, ends), strict=True)
+        rows.append({one["name"]: _back(numbers.tolist(), one) for one, numbers in parts})
     return proof.scores(place, rows)
 
 
-def _back(number: float, column: Json) -> Any:
-    """The value that is fed as a number; what no value is fed as (an unknown word) is a word that nobody knows."""
+def _back(numbers: list[float], column: Json) -> Any:
+    """The value that is fed as these numbers; what no value is fed as (an unknown word) is a word that nobody knows."""
+    if column["type"] == "array":
+        return numbers
+    (number,) = numbers
     if number != number:
         return None
     if column["type"] != "category":
@@ -168,6 +172,7 @@ def _proof(
         "operations": len(made.program.nodes),
         "macs": macs(made.program),
         "runtime": about["runtime"],
+        "computed": [{key: one[key] for key in ("kind", "takes", "gives")} for one in about["computed"]],
     }
     if pruned := getattr(model.named_steps["model"], "pruned_", None):
         told["pruned"] = dict(pruned)
@@ -188,7 +193,7 @@ def _timing(export: Export, place: Path, made: Lowered, about: Json) -> Json:
     )  # what else it says is of how numbers are shortened
     with tempfile.TemporaryDirectory(prefix="mlspec-") as name:
         there = Path(name)
-        write(plain, made, there, {**about, "quantize": "none"}, np.zeros((1, len(made.inputs)), dtype=np.float32))
+        write(plain, made, there, {**about, "quantize": "none"}, np.zeros((1, made.program.width), dtype=np.float32))
         shutil.copyfile(place / "samples.json", there / "samples.json")
         bundle.seal(there)
         told["float"] = proof.timing(there, MEASURED)

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from mlspec.exports._export import Export
-from mlspec.lowering import Lowered
+from mlspec.lowering import Input, Lowered
 from mlspec.runtime.rows import read
 
 Json = dict[str, Any]
@@ -36,7 +36,7 @@ def metadata(model: Any, lowered: Lowered, export: Export, params: Mapping[str, 
         "classes": list(lowered.classes),
         "positive": metrics.get("positive"),
         "threshold": None if metrics.get("threshold") == 0.5 else metrics.get("threshold"),  # 0.5 is what the model does anyway
-        "inputs": [{"name": one.name, "type": one.type, "values": list(one.values)} for one in lowered.inputs],
+        "inputs": [_fed(one) for one in lowered.inputs],
         "computed": [_computed(asdict(one), fields) for one in lowered.computed],
         "metrics": {name: _rounded(one["value"]) for name, one in metrics["metrics"].items()},
         "device": export.device,
@@ -44,6 +44,11 @@ def metadata(model: Any, lowered: Lowered, export: Export, params: Mapping[str, 
         "route": list(params["route"]),
         "runtime": {"package": export.runtime, "version": version(export.runtime) if export.runtime else ""},
     }
+
+
+def _fed(one: Input) -> Json:
+    about = {"name": one.name, "type": one.type}
+    return {**about, "size": one.size} if one.type == "array" else {**about, "values": list(one.values)}
 
 
 def _rounded(number: Any) -> Any:
