@@ -13,7 +13,7 @@ from mlspec.spec.text import Count, Label, Text
 
 KINDS = ("classification", "regression", "clustering", "anomaly", "forecasting", "recommendation")
 UNTRAINED = Later("nothing trains such a model; a run stops", only=("clustering", "anomaly", "forecasting", "recommendation"))
-UNREAD = Later("rows of a table are the only thing that is read; a run stops", only=("image", "audio", "timeseries"))
+UNREAD = Later("rows of a table are the only thing that is read; a run stops", only=("image", "audio"))
 
 
 class ColdStart(Section):
