@@ -98,6 +98,15 @@ def data(name: str) -> Data:
         return Data(
             train, test, task, {"target": {"role": "target"}}, "accuracy", "scikit-learn's digits, 8 × 8 pixels, 10 classes"
         )
+    if name == "temperatures":
+        from mlspec.runtime.window import windowed
+
+        days = pl.read_csv(ROOT / "specs" / "data" / "daily-min-temperatures.csv", try_parse_dates=True)
+        wanted = {"time": "Date", "values": ["Temp"], "size": 28, "ahead": 1, "every": 86_400, "by": None, "target": "Temp"}
+        table = windowed(days.lazy(), wanted)[0].collect()
+        task = {"kind": "regression", "target": "Temp", "positive": None}
+        about = "the nights of `specs/temperatures.yaml`, 28 days each, in their order"
+        return Data(table[:2500], table[2500:], task, {"Date": {"role": "time"}, "Temp": {"role": "target"}}, "r2", about)
     table = pl.read_csv(ROOT / "specs" / "data" / "telco-customer-churn.csv", null_values=[" "])
     columns = {"customerID": {"role": "id"}, "SeniorCitizen": {"type": "category"}}
     if name == "churn":
@@ -140,6 +149,7 @@ TORCH = {"device": "cpu", "learning_rate": 0.003}
 FOREST = {"n_estimators": 50, "min_samples_leaf": 5}
 CASES: Mapping[str, Case] = {
     "sklearn.dummy": Case("churn", {"kind": "sklearn.dummy"}, TABLE),
+    "persistence": Case("temperatures", {"kind": "persistence", "params": {"column": "Temp[0]"}}),
     "sklearn.logistic_regression": Case("churn", {"kind": "sklearn.logistic_regression", "params": {"max_iter": 1000}}, TABLE),
     "sklearn.linear_regression": Case("charges", {"kind": "sklearn.linear_regression"}, TABLE),
     "sklearn.ridge": Case("charges", {"kind": "sklearn.ridge"}, TABLE),
@@ -405,7 +415,7 @@ def main(names: Sequence[str] = ()) -> Json:
     """Measure, and return what docs/data/edge.json is to hold; with names, all else stays as it is."""
     told: Json = json.loads(PLACE.read_text(encoding="utf-8")) if names else {"families": {}, "cells": {}}
     told["machine"] = machine()
-    told["data"] = {name: _rows(name) for name in ("digits", "churn", "charges")}
+    told["data"] = {name: _rows(name) for name in ("digits", "churn", "charges", "temperatures")}
     told["max_drop"] = MAX_DROP
     told["lacks"] = {kind: lacks(kind, export) for kind, export in formats().items()}
     for name in names or CASES:

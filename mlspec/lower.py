@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlspec import fan_out, ops, unroll
+from mlspec import fan_out, ops, unroll, windows
 from mlspec.diagnostic import Finding, Problem, Route
 from mlspec.fan_out import MARK, Item, items_of
 from mlspec.fields import NETWORKS
@@ -150,7 +150,9 @@ class _Shared:
         assert project.data is not None
         task = dump["task"]
         self.task = {"kind": task["kind"], "target": task["target"], "positive": task.get("positive")}
-        self.columns = _columns(dump["data"]["columns"], self.task["target"], project)
+        self.read = _columns(dump["data"]["columns"], self.task["target"], project)
+        self.window = _window(project, dump["data"]["window"])
+        self.columns = windows.columns(self.read, self.window, self.task["target"])
         self.seed = project.training.seed
         self.transforms = dump["features"]
         self.model = dump["model"]
@@ -236,6 +238,15 @@ def _columns(declared: Mapping[str, Any], target: str, project: Project) -> dict
     return columns
 
 
+def _window(project: Project, dump: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The windows to make, and the column of time that they go by; None where the spec makes none."""
+    if dump is None:
+        return None
+    assert project.data is not None
+    by_role = [name for name, column in project.data.columns.items() if column.role == "time"]
+    return {**dump, "time": dump["time"] or next(iter([*filter(None, [project.splits.time]), *by_role]))}
+
+
 EMPTY_COLUMN: dict[str, Any] = {
     "type": None,
     "unit": None,
@@ -317,13 +328,14 @@ def _data_steps(shared: _Shared) -> Iterator[Step]:
         id="ingest",
         op=ops.INGEST,
         stage=Stage.DATA,
-        routes=(("data", "sources"), *((("data", key)) for key in ("join", "union") if data[key])),
+        routes=(("data", "sources"), *((("data", key)) for key in ("join", "union", "window") if data[key])),
         params={
             "sources": data["sources"],
             "join": data["join"],
             "union": data["union"],
-            "columns": shared.columns,
+            "columns": shared.read,
             "data_root": ".",
+            **({"window": {**shared.window, "target": shared.task["target"]}} if shared.window else {}),
         },
         bindings={"data_root": DATA_ROOT.name},
     )

@@ -144,6 +144,7 @@ _FIELD: dict[str, str] = {
     "bin": "bucketize discretize discretise bins kbins cut qcut",
     "interact": "polynomial cross interaction interactions poly crosses",
     "dates": "date datetime date_parts calendar",
+    "tfidf": "tf_idf tfidfvectorizer tfidf_vectorizer text bag_of_words vectorize count_vectorizer countvectorizer",
     "select": "keep passthrough only",
     "drop": "remove delete exclude",
     "log": "log1p logarithm",

@@ -17,7 +17,7 @@ TREES = ("sklearn.random_forest", "sklearn.extra_trees", "sklearn.hist_gradient_
 NO_FORM = {"sklearn.k_neighbors", "custom"}
 """Families that have no form in tensor operations: neighbours search all training rows, and the user's own may be anything."""
 
-NOTHING_TO_SHORTEN = {*TREES, "sklearn.dummy"}
+NOTHING_TO_SHORTEN = {*TREES, "sklearn.dummy", "persistence"}
 
 
 def kind_of(family: str) -> str:

@@ -19,7 +19,9 @@ from mlspec.diagnostic import Problem
 from mlspec.families import BOTH, Family
 
 KINDS = [
-    kind for kind in kinds.names("mlspec.families") if kind != "custom" and not kind.startswith(("keras.", "torch."))
+    kind
+    for kind in kinds.names("mlspec.families")
+    if kind not in ("custom", "persistence") and not kind.startswith(("keras.", "torch."))
 ]  # those have a file of their own
 TASKS = sorted(BOTH)
 BOOSTED = {"lightgbm": "LGBM", "xgboost": "XGB"}

@@ -16,7 +16,7 @@ FLOORS = [
     # ground: knows nothing of machine learning
     {"diagnostic", "spelling", "scalar", "lines", "pure_yaml", "document", "layers", "composer", "recovery", "merge", "override", "syntax", "display", "bundle", "render", "fields", "kinds", "quantity", "secret", "entrypoint", "expression", "regex", "stream"},
     # the shape of work
-    {"ir", "ops", "metrics", "device", "trace", "fan_out"},
+    {"ir", "ops", "metrics", "device", "trace", "fan_out", "windows"},
     # models as tensor operations, and the files that hold them
     {"tensor"},
     # open unions

@@ -209,7 +209,7 @@ def test_selectors_and_defaults_choose_columns() -> None:
 
 @pytest.mark.parametrize("kind", [one for one in kinds.names("mlspec.transforms") if one != "custom"])
 def test_a_dump_through_json_makes_the_same_transform(kind: str) -> None:
-    more: dict[str, Any] = {"columns": ["a"]} if kind in ("drop", "select") else {}
+    more: dict[str, Any] = {"columns": ["a"]} if kind in ("drop", "select", "tfidf") else {}
     transform = load({"kind": kind, **more, **({"rate": 8000} if kind in ("mel_spectrogram", "mfcc") else {})})
     assert load(transform.model_dump(mode="json")) == transform
     assert "with_" not in transform.model_dump(mode="json")

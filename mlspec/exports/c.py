@@ -26,6 +26,9 @@ class C(Export):
 
         told = json.loads(about)
         shown = {key: str(told[key]) for key in ("name", "version", "spec_hash")}
+        if told["computed"]:
+            before = [f"{one['kind']} of {', '.join(one['takes'])}" for one in told["computed"]]
+            shown["computed before this, by the device"] = f"{'; '.join(before)} (metadata.json says how, runner.py does it)"
         for name, text in c.written(program, "model", shown, len(told["classes"])).items():
             (place / name).write_text(text, encoding="utf-8")
 

@@ -123,6 +123,9 @@ class Family(Kind):
         `states` (a `mlspec.runtime.checkpoints.States`, or None) is where it keeps states to go on from after a break.
         """
 
+    def inform(self, estimator: Any, featurizer: Any) -> None:
+        """Tell an unfitted estimator which features there are (`Featurizer`); raise Problem where one is lacking."""
+
     def settle(self, estimator: Any) -> None:
         """Remove from a fitted estimator what the machine left in it, so that its bytes depend on rows and parameters alone."""
 

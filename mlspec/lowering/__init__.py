@@ -38,7 +38,7 @@ class Input:
 class Computed:
     """Inputs that the device computes before the model: a step of the spec's features that no runtime has operations for."""
 
-    kind: str  # dates, custom
+    kind: str  # dates, custom, tfidf
     takes: tuple[str, ...]
     gives: tuple[str, ...]
     how: Mapping[str, Any]
@@ -58,8 +58,8 @@ class Lowered:
 def lowered(model: Any) -> Lowered:
     """Return a fitted pipeline (steps "features" and "model") as a program that gives probabilities, or a prediction.
 
-    Its input has a column for each of `inputs`; its output one for each class, or one. Raises Problem for a model that has no
-    such form, saying why.
+    Its input has a column for each number of `inputs`; its output one for each class, or one. Raises Problem for a model that has
+    no such form, saying why.
     """
     from mlspec.lowering.columns import Columns
 

@@ -17,8 +17,11 @@ from mlspec.lowering.tables import domain, encoded
 from mlspec.tensor.program import Array, Program, Value, shared
 from mlspec.transforms import bin as bins
 
-ON_THE_DEVICE = ("dates", "custom")
+ON_THE_DEVICE = ("dates", "custom", "tfidf")
 """Transforms that no runtime has operations for: the device computes them before it feeds the model."""
+
+IN_ARRAYS = ("tfidf",)
+"""Those of them that make so many numbers of a column that the device feeds them as one array, under the column's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +50,20 @@ class Columns:
     def __init__(self, featurizer: Any) -> None:
         self.featurizer = featurizer
         self.computed = tuple(_computed(featurizer.steps_))
-        self.inputs = tuple(_inputs(featurizer, self.computed))
-        ends = list(accumulate((one.size for one in self.inputs), initial=0))
-        self.places = {one.name: place for one, place in zip(self.inputs, ends, strict=False)}
-        self.program = Program(ends[-1])
+        arrays = _arrays(featurizer.steps_)
+        self.inputs = tuple(_inputs(featurizer, self.computed, arrays))
+        *starts, width = accumulate((one.size for one in self.inputs), initial=0)
+        self.places = dict(zip((one.name for one in self.inputs), starts, strict=True))
+        self.program = Program(width)
         x = self.program.input
-        self.now = {
-            one.name: Column(
-                x, self.places[one.name], one.type, one.values, one.name if one.type == "number" else "", shape=one.shape
-            )
-            for one in self.inputs
-        }
+        self.now: dict[str, Column] = {}
+        for one in self.inputs:
+            first = self.places[one.name]
+            if one.name in arrays:
+                self.now |= {name: Column(x, first + at, "number") for at, name in enumerate(arrays[one.name])}
+            else:
+                follows = one.name if one.type == "number" else ""
+                self.now[one.name] = Column(x, first, one.type, one.values, follows, shape=one.shape)
         for step in featurizer.steps_:
             if step.kind not in ON_THE_DEVICE:
                 self._apply(step)
@@ -213,13 +219,12 @@ def _computed(steps: Sequence[Any]) -> list[Computed]:
                 f"`{step.kind}` takes {', '.join(late)}, which an earlier transform made: the device would have to compute both"
             )
             raise cannot(reason, ("features",), f"put `{step.kind}` before the transforms of {', '.join(late)}")
-        found.append(Computed(step.kind, tuple(step.takes), tuple(step.gives), _how(step)))
+        gives = step.takes if step.kind in IN_ARRAYS else step.gives
+        found.append(Computed(step.kind, tuple(step.takes), tuple(gives), HOW[step.kind](step)))
     return found
 
 
-def _how(step: Any) -> Mapping[str, Any]:
-    if step.kind != "dates":
-        return {"entrypoint": step.how["entrypoint"]}
+def _how_dates(step: Any) -> Mapping[str, Any]:
     calendar = step.fitted
     return {
         "parts": list(calendar.parts),
@@ -228,19 +233,52 @@ def _how(step: Any) -> Mapping[str, Any]:
     }
 
 
-def _inputs(featurizer: Any, computed: Sequence[Computed]) -> list[Input]:
-    """The columns that the program takes: those that a transform in it takes, or that are features as they are."""
-    made_there = {name for one in computed for name in one.gives}
-    used: list[str] = []
+def _how_tfidf(step: Any) -> Mapping[str, Any]:
+    """What makes the weights: a line for each term, with how many of the documents hold it; no term has a line break."""
+    kept = ("analyzer", "ngram_range", "lowercase", "sublinear_tf", "norm")
+    lines = {
+        name: "\n".join(f"{count} {term}" for count, term in zip(step.fitted.frequencies[name], terms, strict=True))
+        for name, terms in step.fitted.terms.items()
+    }
+    return {**{name: step.how[name] for name in kept}, "documents": step.fitted.documents, "terms": lines}
+
+
+HOW: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
+    "dates": _how_dates,
+    "custom": lambda step: {"entrypoint": step.how["entrypoint"]},
+    "tfidf": _how_tfidf,
+}
+"""What the device has to know of a step that it computes."""
+
+
+def _arrays(steps: Sequence[Any]) -> dict[str, list[str]]:
+    """The columns in whose place the device feeds an array, and the features that this holds. Raises Problem for one twice."""
+    found: dict[str, list[str]] = {}
+    for step in steps:
+        for name, given in step.fitted.given().items() if step.kind in IN_ARRAYS else ():
+            if name in found:
+                raise cannot(f"`{step.kind}` takes two columns that are called {name!r}", ("features",), "rename one of them")
+            found[name] = given
+    return found
+
+
+def _inputs(featurizer: Any, computed: Sequence[Computed], arrays: Mapping[str, Sequence[str]]) -> list[Input]:
+    """What the program takes: columns that a transform in it takes, or that are features as they are; arrays in their place."""
+    made_there = {name for one in computed if one.kind not in IN_ARRAYS for name in one.gives}
+    used: set[str] = set()
     made: set[str] = set()
     for step in featurizer.steps_:
         if step.kind not in ON_THE_DEVICE:
-            used += [name for name in step.takes if name not in made]
+            used |= set(step.takes) - made
             made |= set(step.gives)
-    used += [name for name in featurizer.feature_names_ if name not in made]
-    known = [name for name in (*featurizer.fields_, *sorted(made_there)) if name in set(used)]
+    used |= set(featurizer.feature_names_) - made
     words = domain(featurizer.steps_)
-    return [_input(name, featurizer, words) for name in known]
+    columns = [
+        _input(name, featurizer, words)
+        for name in (*featurizer.fields_, *sorted(made_there))
+        if name in used and name not in arrays
+    ]
+    return columns + [Input(name, "array", (), (len(held),)) for name, held in arrays.items() if not used.isdisjoint(held)]
 
 
 def _input(name: str, featurizer: Any, words: Mapping[str, tuple[str, ...]]) -> Input:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
 from mlspec.diagnostic import Change, Fix, Route
+from mlspec.quantity import Duration
 from mlspec.rules._case import Case
 from mlspec.rules._columns import HISTORY, beyond, names_entity, names_rows, says, seen, transformed, words
 from mlspec.rules._rule import ERROR, INFO, WARNING, Hit, rule
@@ -311,8 +312,8 @@ def earlier_prediction_as_feature(case: Case) -> Iterator[Hit]:
 def random_split_of_time_series(case: Case) -> Iterator[Hit]:
     """Rows in time are dealt to train and test by chance.
 
-    That is so where a column has the role time and the strategy is random or stratified, and where the task is forecasting or
-    the modality is a time series and the strategy is not temporal.
+    That is so where a column has the role time and the strategy is random or stratified, and where the task is forecasting, the
+    modality is a time series or rows are windows of one, and the strategy is not temporal.
 
     ## Why this is bad
     The model is trained on days after those it is tested on, and neighbours in time are alike: the test tells how well it fills
@@ -339,17 +340,15 @@ def random_split_of_time_series(case: Case) -> Iterator[Hit]:
     """
     task, splits = case.project.task, case.project.splits
     times = case.by_role("time")
-    series = task is not None and (task.kind == "forecasting" or task.modality == "timeseries")
+    windows = case.project.data is not None and case.project.data.window is not None
+    series = windows or (task is not None and (task.kind == "forecasting" or task.modality == "timeseries"))
     if splits.strategy == "temporal" or not (series or (times and splits.strategy in STRATEGIES)):
         return
     asked = case.wrote("splits", "strategy")
     route: Route = ("splits", "strategy") if asked else ("splits",) if case.wrote("splits") else ("task", "kind")
     what = "the task is a series in time" if series else f"`{times[0]}` has the role time"
-    why: Route = (
-        ("task", "modality" if task and task.modality == "timeseries" else "kind")
-        if series
-        else ("data", "columns", times[0], "role")
-    )
+    of_task: Route = ("data", "window") if windows else ("task", "modality" if task and task.modality == "timeseries" else "kind")
+    why: Route = of_task if series else ("data", "columns", times[0], "role")
     delay = case.project.data.labels.delay if case.project.data and case.project.data.labels else None
     gap = (Change("set", ("splits", "gap"), str(delay)),) if delay else ()
     fix = Fix("split by time", (Change("set", ("splits", "strategy"), "temporal"), *gap), safe=False) if times else None
@@ -716,3 +715,66 @@ def slice_by_target(case: Case) -> Iterable[Hit]:
             yield Hit(
                 f"`{one.column}` is the target: each slice would hold one class", route, help_text, related=related, fix=fix
             )
+
+
+@rule("LEA018", (WARNING, ERROR, ERROR), reads="data splits")
+def gap_below_horizon(case: Case) -> Iterator[Hit]:
+    """A temporal split leaves less time between its parts than a forecast looks ahead.
+
+    A row of `data.window` stands at the time of its last value; its target is `ahead` steps later. The windows themselves may
+    reach back over a cut: what a test row knows of the past, it knows in use, too.
+
+    ## Why this is bad
+    The last training rows are answered by values that lie after the start of the test: when the first test row is forecast,
+    nobody knows them yet. With one step ahead there are none, and no gap is needed; with `ahead` steps there are `ahead` - 1.
+
+    ## Bad
+    ```yaml
+    mlspec: 1
+    project: {name: sales}
+    task: {kind: regression, target: sales}
+    data:
+      sources: {days: {kind: csv, path: sales.csv}}
+      columns: {day: {role: time, type: date}}
+      window: {values: [sales], size: 14, ahead: 7, every: 1 d}
+    splits: {strategy: temporal, gap: 1 d}
+    model: {kind: sklearn.ridge}
+    ```
+
+    ## Good
+    ```yaml
+    mlspec: 1
+    project: {name: sales}
+    task: {kind: regression, target: sales}
+    data:
+      sources: {days: {kind: csv, path: sales.csv}}
+      columns: {day: {role: time, type: date}}
+      window: {values: [sales], size: 14, ahead: 7, every: 1 d}
+    splits: {strategy: temporal, gap: 6 d}
+    model: {kind: sklearn.ridge}
+    ```
+
+    ## Fix safety
+    Unsafe: the gap becomes that long, and the rows within it are left out.
+
+    ## Source
+    de Prado (2018), "Advances in Financial Machine Learning", chapter 7: purging and embargo; Cerqueira, Torgo, Mozetič (2020),
+    "Evaluating time series forecasting models".
+    """
+    splits = case.project.splits
+    window = case.project.data.window if case.project.data else None
+    if splits.strategy != "temporal" or window is None or window.ahead == 1:
+        return
+    if splits.gap >= (window.every or 0.0) * (window.ahead - 1) and splits.gap > 0:
+        return
+    route: Route = (
+        ("splits", "gap") if case.wrote("splits", "gap") else ("splits",) if case.wrote("splits") else ("data", "window")
+    )
+    message = f"the target is {window.ahead} steps ahead, and the gap between train, dev and test is {splits.gap}"
+    related = (("the target is set so far ahead here", ("data", "window", "ahead")),)
+    if window.every is None:
+        yield Hit(message, route, f"write a `gap` as long as {window.ahead - 1} steps", related=related)
+        return
+    wanted = Duration(window.every * (window.ahead - 1))
+    fix = Fix(f"make the gap {wanted}", (Change("set", ("splits", "gap"), str(wanted)),), safe=False)
+    yield Hit(message, route, f"write `gap: {wanted}`", related=related, fix=fix)

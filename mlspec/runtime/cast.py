@@ -249,6 +249,18 @@ def plain(name: str, dtype: Any) -> pl.Expr | None:
     return value.cast(pl.String) if dtype in (pl.Categorical, pl.Enum, pl.Null, pl.Time) else None
 
 
+def moments(name: str, dtype: Any) -> pl.Expr:
+    """Return a column of time as numbers: days since 1970, microseconds since then, or its own numbers, which count seconds."""
+    if dtype.is_numeric():
+        return pl.col(name)
+    return (pl.col(name).dt.cast_time_unit("us") if dtype == pl.Datetime else pl.col(name)).cast(pl.Int64)
+
+
+def per_second(dtype: Any) -> float:
+    """Return how many steps of `moments` make a second."""
+    return 1 / 86_400 if dtype == pl.Date else 1e6 if dtype == pl.Datetime else 1.0
+
+
 def name_of(dtype: Any) -> str:
     """Return the type's name in a spec; text is a string here, `table.described` says which strings are categories."""
     if dtype.is_integer():

@@ -41,9 +41,9 @@ class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
     After the written `transforms` come, for what they leave: dates are refused; arrays become a feature for each number;
     categories become one-hot columns (or codes, for families that treat them as unordered themselves); missing truth values
     become the most frequent one and missing numbers the median, unless the family takes missing values; numbers are standardised
-    if the family wants one scale and no `scale` was written; truth values become 0 and 1. Columns that say nothing (no value, or
-    one value, in the training rows) and that no transform names are left out, and so are categories without a value in
-    `min_frequency` training rows.
+    if the family wants one scale, no `scale` was written and no transform gave them on one; truth values become 0 and 1. Columns
+    that say nothing (no value, or one value, in the training rows) and that no transform names are left out, and so are
+    categories without a value in `min_frequency` training rows.
 
     Fitted attributes: `fields_` (the raw columns that rows must have), `feature_names_`, `codes_` (positions of features that
     are codes of unordered categories), `left_out_` (name -> reason), `steps_`, `shape_` (of the one array that all features are
@@ -79,10 +79,11 @@ class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         frame = self._informative(frame, written, fields)
         self.steps_: list[Step] = []
         self._whole: set[str] = set()
+        self._on_one_scale: set[str] = set()
         for index, transform in enumerate(written):
             frame = self._fitted(transform, frame, y, ("features", index))
         frame = self._finished(frame, y, scaled=any(one.kind == "scale" for one in written))
-        del self._whole
+        del self._whole, self._on_one_scale
         if not frame.width:
             raise Problem(Finding("no-features", "no column is left to learn from", ("features",), help=self._why_none()))
         self.feature_names_ = frame.columns
@@ -153,6 +154,7 @@ class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         how = transform.model_dump(mode="json", exclude={"kind", "columns"})
         self.steps_.append(Step(transform.kind, takes, made.columns, fitted, how, added))
         self._whole = (self._whole - set(takes)) | self._without_gaps(transform, takes, made.columns)
+        self._on_one_scale = (self._on_one_scale - set(takes)) | set(made.columns if transform.on_one_scale() else ())
         return after
 
     def _without_gaps(self, transform: Transform, takes: Sequence[str], gives: Sequence[str]) -> set[str]:
@@ -201,8 +203,9 @@ class Featurizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
                 missing = [name for name in named[kind] if name not in self._whole]
                 if missing:
                     yield {"kind": "impute", "with": fill, "columns": missing}
-        if needs.scale and not scaled and named["number"]:
-            yield {"kind": "scale", "columns": named["number"]}
+        apart = [name for name in named["number"] if name not in self._on_one_scale]
+        if needs.scale and not scaled and apart:
+            yield {"kind": "scale", "columns": apart}
         if named["category"]:
             way = "one_hot" if needs.categories == "one_hot" else "ordinal"
             yield {"kind": "encode", "with": way, "columns": named["category"], "max_categories": needs.max_categories}

@@ -67,6 +67,7 @@ def fit(
     estimator = family.estimator(task["kind"], seed)
     if family.needs().categories == "codes":
         estimator.set_params(categorical_features=featurizer.codes_ or None)
+    family.inform(estimator, featurizer)
     states = checkpoints.opened(family, params or {}, features, target, *(() if lessons is None else (lessons,)))
     family.see(estimator, featurizer.shape_)
     family.instruct(estimator, (params or {}).get("training") or {}, states)

@@ -10,10 +10,11 @@ from typing import Any
 
 import polars as pl
 
-from mlspec import kinds
+from mlspec import kinds, windows
 from mlspec.diagnostic import Finding, Problem, Route
 from mlspec.runtime import cast, profiling, table
 from mlspec.runtime.artifact import write_json
+from mlspec.runtime.window import windowed
 from mlspec.sources import Readable
 from mlspec.sources._source import Source
 
@@ -135,13 +136,14 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Params)
     """Write `data` (the table, with ``__row__``) and `profile`; see `profiling.profile` for its layout.
 
     params: sources {name: {"kind", …}}, join [{"left", "right", "on", "how"}], union {"source_column"} or null, columns,
-    data_root. Raises Problem for a source that cannot be read and for sources that cannot be combined.
+    data_root, and window (see `window.windowed`) where rows are to hold windows of a series. Raises Problem for a source that
+    cannot be read, for sources that cannot be combined, and for a table of which no windows can be made.
     """
     readers = _readers(params)
     try:
-        _write(readers, params, outputs["data"], careful=False)
+        windows_made = _write(readers, params, outputs["data"], careful=False)
     except pl.exceptions.PolarsError:
-        _carefully(readers, params, outputs["data"])
+        windows_made = _carefully(readers, params, outputs["data"])
     data = table.scan(outputs["data"])
     rows = table.stream(data.select(pl.len())).item()
     if rows == 0:
@@ -151,12 +153,29 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Params)
             )
         )
     notes = {name: note for reader in readers.values() for name, note in reader.notes.items()}
-    described = profiling.profile(data, params["columns"], notes)
+    window = params.get("window")
+    if window is not None:
+        notes[window["target"]] = _of_windows(window, windows_made)
+        described = profiling.profile(data, windows.columns(params["columns"], window, window["target"]), notes)
+        described["windows"] = windows_made
+    else:
+        described = profiling.profile(data, params["columns"], notes)
     _no_short_rows(readers, described)
-    described["sources"] = [_told(reader, rows if len(readers) == 1 else None) for reader in readers.values()]
+    alone = len(readers) == 1 and window is None
+    described["sources"] = [_told(reader, rows if alone else None) for reader in readers.values()]
     write_json(outputs["profile"], described)
     missing = sum(column["missing"] for column in described["columns"])
-    return {"rows": rows, "columns": len(described["columns"]), "missing_values": missing, "sources": len(readers)}
+    told = {"rows": rows, "columns": len(described["columns"]), "missing_values": missing, "sources": len(readers)}
+    return told if window is None else {**told, "left_out": windows_made["rows"] - windows_made["windows"]}
+
+
+def _of_windows(window: Params, made: Mapping[str, int]) -> str:
+    """Say what the target's column holds, and which rows are not there."""
+    steps = "1 step" if window["ahead"] == 1 else f"{window['ahead']} steps"
+    return (
+        f"its value {steps} later; of {made['rows']:,} rows {made['no_full_window']:,} have no full window and "
+        f"{made['missing_value']:,} lack a value of it, and were left out"
+    )
 
 
 def external(params: Params, file_digest: Callable[[Path], str]) -> dict[str, Any]:
@@ -192,11 +211,16 @@ def _readers(params: Params) -> dict[str, Reader]:
     return readers
 
 
-def _write(readers: Mapping[str, Reader], params: Params, path: Path, *, careful: bool) -> None:
+def _write(readers: Mapping[str, Reader], params: Params, path: Path, *, careful: bool) -> dict[str, int]:
+    """Write the table; return how many rows became windows, where any are made."""
     frames = {name: _read(reader, careful) for name, reader in readers.items()}
     data = _combined(frames, params)
     _check_columns(data.collect_schema().names(), params["columns"])
+    made: dict[str, int] = {}
+    if params.get("window") is not None:
+        data, made = windowed(data, params["window"])
     table.write(data.with_row_index(table.ROW).with_columns(pl.col(table.ROW).cast(pl.UInt64)), path)
+    return made
 
 
 def _read(reader: Reader, careful: bool) -> pl.LazyFrame:
@@ -215,10 +239,10 @@ def _at(problem: Problem, route: Route) -> Problem:
     return Problem(*(replace(one, route=(*route, *one.route)) if isinstance(one, Finding) else one for one in problem.faults))
 
 
-def _carefully(readers: Mapping[str, Reader], params: Params, path: Path) -> None:
+def _carefully(readers: Mapping[str, Reader], params: Params, path: Path) -> dict[str, int]:
     """Read again, every value looked at first; what still goes wrong is the file's fault and is said in the source's words."""
     try:
-        _write(readers, params, path, careful=True)
+        return _write(readers, params, path, careful=True)
     except pl.exceptions.PolarsError as error:
         for reader in readers.values():
             finding = reader.source.explain(error, reader.root)

@@ -279,12 +279,7 @@ def _by_time(plan: Plan) -> Array:
         raise Problem(
             Finding("not-a-time", f"`{name}` holds {cast.name_of(dtype)}, not times", ("splits", "time"), help=help_text)
         )
-    physical = (
-        pl.col(name)
-        if dtype.is_numeric()
-        else (pl.col(name).dt.cast_time_unit("us") if dtype == pl.Datetime else pl.col(name)).cast(pl.Int64)
-    )
-    times = table.stream(plan.data.select(physical))[name]
+    times = table.stream(plan.data.select(cast.moments(name, dtype)))[name]
     if times.null_count():
         help_text = "set such rows aside: declare the column `nullable: false` with `data.on_failure: quarantine`"
         raise Problem(Finding("missing-time", f"{times.null_count()} rows have no `{name}`", ("splits", "time"), help=help_text))
@@ -296,17 +291,12 @@ def _by_time(plan: Plan) -> Array:
     if not 0 < low < high < len(time):
         message = f"`{name}` has too few different times to cut it in three"
         raise Problem(Finding("too-few-times", message, ("splits", "time"), help="use a finer time, or another strategy"))
-    first_dev, first_test, gap = ordered[low], ordered[high], plan.gap * _units(dtype)
+    first_dev, first_test, gap = ordered[low], ordered[high], plan.gap * cast.per_second(dtype)
     part = np.full(len(time), OUT, dtype=np.uint8)
     part[first_dev - time > gap] = TRAIN
     part[(time >= first_dev) & (first_test - time > gap)] = DEV
     part[time >= first_test] = TEST
     return part
-
-
-def _units(dtype: Any) -> float:
-    """Return how many steps of a time column make a second; a column of numbers counts seconds."""
-    return 1 / 86_400 if dtype == pl.Date else 1e6 if dtype == pl.Datetime else 1.0
 
 
 def _fingerprints(data: pl.LazyFrame, columns: Sequence[str]) -> pl.Series:

@@ -103,6 +103,27 @@ def sources_combined(project: Project) -> Iterator[Finding]:
         )
 
 
+@reads("data", "task", "splits")
+def windows_in_time(project: Project) -> Iterator[Finding]:
+    """Windows are of a series in time, and of a number or a label that is known later."""
+    data, task = project.data, project.task
+    if data is None or data.window is None or task is None:
+        return
+    window, here = data.window, ("data", "window")
+    times = [name for name, column in data.columns.items() if column.role == "time"]
+    time = window.time or project.splits.time or next(iter(times), None)
+    if time is None:
+        yield Finding("missing-key", "`time` is missing", here, help="name the column that says when a row was", on="key")
+    for index, name in enumerate(window.values):
+        if name in (time, window.by):
+            what = "time" if name == time else "the series"
+            help_text = "leave it out; a `dates` transform makes numbers of a time" if name == time else "leave it out"
+            yield Finding("contradiction", f"`{name}` is the column of {what}", (*here, "values", index), help=help_text)
+    if task.kind not in ("classification", "regression", "forecasting"):
+        message = f"windows are for regression and classification, not for {task.kind}"
+        yield Finding("contradiction", message, here, help="leave `window` out", on="key")
+
+
 @reads("data")
 def one_role(project: Project) -> Iterator[Finding]:
     """At most one column is the target, the group or the time."""

@@ -13,12 +13,14 @@ from mlspec.spec.text import Flag, Identifier, Label, Text
 
 if TYPE_CHECKING:
     from mlspec.spec.care import Collection, Labels, Privacy, Storage, Volume
+    from mlspec.spec.window import Window
 
     Check = Kind
     Source = Kind
 else:
     Labels, Privacy, Storage = part("mlspec.spec.care:Labels"), part("mlspec.spec.care:Privacy"), part("mlspec.spec.care:Storage")
     Collection, Volume = part("mlspec.spec.care:Collection"), part("mlspec.spec.care:Volume")
+    Window = part("mlspec.spec.window:Window")
     Source = Annotated[Any, OneOf("mlspec.sources")]
     Check = Annotated[Any, OneOf("mlspec.checks")]
 
@@ -103,6 +105,7 @@ class Data(Section):
     sources: Annotated[Mapping[Identifier, Source], Frozen(), Field(min_length=1)] = Field(description="The sources by name.")
     join: tuple[Join, ...] = Field((), description="How rows of several sources are put side by side, in this order.")
     union: Stack | None = Field(None, description="Stack the rows of all sources instead.")
+    window: Window | None = Field(None, description="Make each row hold the last values of a series, to forecast from.")
     columns: Annotated[Mapping[Text, Column], Frozen()] = Field(
         default_factory=nothing, description="What is known of columns by name; the others are inferred features."
     )

@@ -13,7 +13,6 @@ from mlspec.spec.text import Count, Label, Text
 
 KINDS = ("classification", "regression", "clustering", "anomaly", "forecasting", "recommendation")
 UNTRAINED = Later("nothing trains such a model; a run stops", only=("clustering", "anomaly", "forecasting", "recommendation"))
-UNREAD = Later("rows of a table are the only thing that is read; a run stops", only=("text", "timeseries"))
 
 
 class ColdStart(Section):
@@ -32,7 +31,7 @@ class Task(Section):
     ] = Field(description="The guide's problem type.")
     target: Text | None = Field(None, description="The column that is predicted.")
     positive: Label | None = Field(None, description="Classification into two: the label that is looked for.")
-    modality: Annotated[Literal["tabular", "image", "text", "audio", "timeseries"], UNREAD] = Field(
+    modality: Literal["tabular", "image", "text", "audio", "timeseries"] = Field(
         "tabular", description="What a row of the data is."
     )
     horizon: Annotated[Count | None, Later()] = Field(None, description="Forecasting: how many steps ahead.")

@@ -79,6 +79,10 @@ class Transform(Kind):
         """Return what is known of missing values in the result: `after`, unless the parameters decide."""
         return self.after
 
+    def on_one_scale(self) -> bool:
+        """Tell whether the numbers it gives are on one scale as they are, so that no family has them standardised."""
+        return False
+
     def takes(self) -> frozenset[str]:
         """Return the types that this member can be given: `accepts`, unless its parameters narrow that."""
         return self.accepts

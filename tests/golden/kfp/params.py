@@ -680,6 +680,7 @@ REPORT = {
                 "engine": "content_hash",
             },
             "volume": None,
+            "window": None,
         },
         "evaluation": {
             "beat_baseline_by": None,
@@ -891,6 +892,7 @@ PACKAGE = {
                 "engine": "content_hash",
             },
             "volume": None,
+            "window": None,
         },
         "evaluation": {
             "beat_baseline_by": None,

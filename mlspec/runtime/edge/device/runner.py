@@ -7,7 +7,7 @@
     model.predict([{"tenure": 3, "Contract": "Month-to-month"}])
 
 A row is a mapping of column names to values: numbers, text, true or false, dates as ISO text, arrays as lists of numbers; null or
-an absent key is missing.
+an absent key is missing. Weights of the terms of a text are computed here, or given as a list of numbers in its place.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import argparse
 import hashlib
 import json
 import math
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ Run = Callable[[Numbers], Numbers]
 HERE = Path(__file__).resolve().parent
 DIGITS = 9
 ROUNDS = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
+WORD = re.compile(r"\b\w\w+\b")
 PERIODS = {"month": 12.0, "day_of_week": 7.0, "day_of_year": 365.2425, "hour": 24.0}
 
 
@@ -66,14 +68,15 @@ class Model:
 
 def feed(rows: Sequence[Row], about: Mapping[str, Any]) -> Numbers:
     """Return the numbers that a model takes, a row for each: NaN where missing, for a word its place, -1 if unknown."""
-    words = [{word: at for at, word in enumerate(one["values"])} for one in about["inputs"]]
-    fed = np.empty((len(rows), sum(one.get("size", 1) for one in about["inputs"])), dtype=np.float32)
+    inputs = [(one, {word: at for at, word in enumerate(one.get("values", ()))}) for one in about["inputs"]]
+    steps = [{**one, "known": known_terms(one["how"])} if one["kind"] == "tfidf" else one for one in about["computed"]]
+    fed = np.empty((len(rows), sum(one.get("size", 1) for one, _ in inputs)), dtype=np.float32)
     for at, row in enumerate(rows):
-        known = {**row, **computed(row, about["computed"])} if about["computed"] else row
+        known = {**row, **computed(row, steps)} if steps else row
         place = 0
-        for one, places in zip(about["inputs"], words, strict=True):
+        for one, words in inputs:
             size = one.get("size", 1)
-            fed[at, place : place + size] = array(known, one) if "size" in one else number(known, one, places)
+            fed[at, place : place + size] = array(known, one) if one["type"] == "array" else number(known, one, words)
             place += size
     return fed
 
@@ -84,7 +87,7 @@ def array(row: Row, wanted: Mapping[str, Any]) -> Numbers:
     if value is None:
         return np.full(wanted["size"], math.nan)
     try:
-        numbers = np.array(value, dtype=np.float32).reshape(-1)
+        numbers = np.array(value, dtype=np.float64).reshape(-1)
     except (TypeError, ValueError):
         raise SystemExit(f"{wanted['name']} is not a list of numbers") from None
     if len(numbers) != wanted["size"]:
@@ -114,14 +117,58 @@ def text(value: object) -> str:
     return str(value)
 
 
-def computed(row: Row, steps: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the columns that are computed before the model sees a row: parts of dates."""
-    found: dict[str, float] = {}
+def computed(row: Row, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the columns that are computed before the model sees a row: parts of dates, weights of the terms of texts."""
+    found: dict[str, Any] = {}
     for step in steps:
-        if step["kind"] == "dates":
-            for name in step["takes"]:
+        for name in step["takes"]:
+            if step["kind"] == "dates":
                 found.update(parts_of(row.get(name), name, step["how"]))
+            elif step["kind"] == "tfidf" and not isinstance(row.get(name), list):  # a list is what would be computed here
+                found[name] = weights_of(row.get(name), step["how"], *step["known"][name])
     return found
+
+
+def known_terms(how: Mapping[str, Any]) -> dict[str, tuple[dict[str, int], Numbers]]:
+    """Return for each text column the place of each term, and its inverse document frequency."""
+    found = {}
+    for name, lines in how["terms"].items():
+        counts, _, terms = zip(*(line.partition(" ") for line in lines.split("\n")), strict=True)
+        rarity = np.log((1.0 + how["documents"]) / (1.0 + np.array(counts, dtype=np.float64))) + 1.0
+        found[name] = {term: at for at, term in enumerate(terms)}, rarity
+    return found
+
+
+def weights_of(value: object, how: Mapping[str, Any], places: Mapping[str, int], rarity: Numbers) -> Numbers:
+    """Return the weight of each term in a text, as scikit-learn's TfidfVectorizer does; a missing text is the empty one."""
+    counts = np.zeros(len(rarity))
+    for term in terms_of("" if value is None or value != value else text(value), how):
+        if term in places:
+            counts[places[term]] += 1.0
+    there = counts > 0
+    if how["sublinear_tf"]:
+        counts[there] = np.log(counts[there]) + 1.0
+    weights: Numbers = counts * rarity
+    length = {"l2": np.sqrt(weights @ weights), "l1": weights.sum(), None: 1.0}[how["norm"]]
+    return weights / length if there.any() else weights
+
+
+def terms_of(written: str, how: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the terms of a text: runs of words, or (char_wb) runs of letters of each word with a space around it."""
+    if how["lowercase"]:
+        written = written.lower()
+    lengths = range(how["ngram_range"][0], how["ngram_range"][1] + 1)
+    if how["analyzer"] == "word":
+        words = WORD.findall(written)
+        for length in lengths:
+            yield from (" ".join(words[at : at + length]) for at in range(len(words) - length + 1))
+        return
+    for word in written.split():
+        padded = f" {word} "
+        for length in lengths:
+            yield from (padded[at : at + length] for at in range(max(1, len(padded) - length + 1)))
+            if len(padded) <= length:  # a short word counts once
+                break
 
 
 def parts_of(value: object, name: str, how: Mapping[str, Any]) -> dict[str, float]:

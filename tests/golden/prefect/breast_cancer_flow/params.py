@@ -677,6 +677,7 @@ REPORT = {
                 "engine": "content_hash",
             },
             "volume": None,
+            "window": None,
         },
         "evaluation": {
             "beat_baseline_by": None,
@@ -888,6 +889,7 @@ PACKAGE = {
                 "engine": "content_hash",
             },
             "volume": None,
+            "window": None,
         },
         "evaluation": {
             "beat_baseline_by": None,

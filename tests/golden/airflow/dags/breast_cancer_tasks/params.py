@@ -666,6 +666,7 @@ STEPS = {
                     "engine": "content_hash",
                 },
                 "volume": None,
+                "window": None,
             },
             "evaluation": {
                 "beat_baseline_by": None,
@@ -875,6 +876,7 @@ STEPS = {
                     "engine": "content_hash",
                 },
                 "volume": None,
+                "window": None,
             },
             "evaluation": {
                 "beat_baseline_by": None,
