@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from mlspec import build
+from mlspec.runtime.edge.metadata import inside
 
 pytestmark = pytest.mark.slow
 
@@ -104,3 +105,16 @@ def test_what_is_too_wide_for_a_quick_test_is_exported_by_the_same_functions(nam
     meant, given = estimator.predict_proba(numbers), runner.litert(place, 1, "f32")(numbers)
     np.testing.assert_allclose(run(program, numbers), meant, atol=1e-5)
     np.testing.assert_allclose(given, meant, atol=0.02)
+
+
+def test_columns_that_are_counted_are_one_entry_in_a_model_file() -> None:
+    def inputs(*names: str) -> list[dict[str, Any]]:
+        return [{"name": name, "type": "number", "values": []} for name in names]
+
+    word = {"name": "x4", "type": "category", "values": ["a", "b"]}
+    told = json.loads(
+        inside({"name": "n", "inputs": [*inputs("x0", "x1", "x2"), *inputs("p08", "p09", "p10"), *inputs("x3"), word]})
+    )
+    assert told["name"] == "n"
+    assert [(one["name"], one.get("count", 1)) for one in told["inputs"]] == [("x0", 3), ("p08", 3), ("x3", 1), ("x4", 1)]
+    assert told["inputs"][-1] == word

@@ -53,17 +53,16 @@ def traced(module: Any, shape: Sequence[int]) -> Program:
     found = captured(module, shape, OPERATIONS)
     program = Program(prod(shape))
     start = laid(program.reshape(program.input, *shape), range(1, len(shape) + 1), len(shape) + 1)
-    values: dict[str, Any] = constants_of(found)
+    values: dict[str, Any] = {**constants_of(found), **dict.fromkeys(found.graph_signature.user_inputs, start)}
     for node in found.graph.nodes:
         if node.op == "placeholder":
-            values.setdefault(node.name, start)
-        elif node.op == "output":
+            continue
+        if node.op == "output":
             return _ended(program, [values[name] for name in found.graph_signature.user_outputs])
-        elif node.op == "call_function":
-            args, kwargs = torch.fx.map_arg((node.args, node.kwargs), lambda one: values[one.name])
-            values[node.name] = _called(program, node.target, args, kwargs)
-        else:
+        if node.op != "call_function":
             raise cannot(f"the module has a part that is no operation of ATen: {node.target}", ROUTE)
+        args, kwargs = torch.fx.map_arg((node.args, node.kwargs), lambda one: values[one.name])
+        values[node.name] = _called(program, node.target, args, kwargs)
     raise cannot("the module gives nothing", ROUTE)
 
 
@@ -105,16 +104,16 @@ def _called(program: Program, operation: Any, args: Sequence[Any], kwargs: Mappi
 
 WITHOUT_MEANING = {
     *("memory_format", "non_blocking", "copy", "device", "layout", "pin_memory", "implicit", "cudnn_enable", "cudnn_enabled"),
-    *("momentum", "train", "dropout", "generator", "half_to_float", "padding_idx", "scale_grad_by_freq", "sparse"),
+    *("dtype", "momentum", "train", "dropout", "generator", "half_to_float", "padding_idx", "scale_grad_by_freq", "sparse"),
 }
 """What operations are told that changes no number outside of training."""
 
 
 def _ended(program: Program, outputs: Sequence[Any]) -> Program:
     (given, *others) = outputs
-    if others or not isinstance(given, Laid):
-        raise cannot("the module does not give one tensor that depends on its rows", ROUTE)
     # the first axis is the one row
+    if others or not isinstance(given, Laid) or given.shape[:1] != (1,):
+        raise cannot("the module does not give one tensor that depends on its rows, and has one for each", ROUTE)
     whole = natural(program, given)
     program.output = program.reshape(as_float(program, whole).value, *(given.shape[1:] or (1,)))
     return program
