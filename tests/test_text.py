@@ -57,7 +57,7 @@ def messages() -> pl.DataFrame:
 def on_device(step: Json, fitted: Any, rows: pl.DataFrame) -> Any:
     """What runner.py makes of the texts, from metadata that went through JSON."""
     how = HOW["tfidf"](SimpleNamespace(how=load(step).model_dump(mode="json"), fitted=fitted))
-    inputs = [{"name": name, "type": "array", "size": len(terms)} for name, terms in fitted.terms.items()]
+    inputs = [{"name": name, "type": "array", "values": [], "size": len(terms)} for name, terms in fitted.terms.items()]
     about = {"computed": [{"kind": "tfidf", "takes": rows.columns, "gives": rows.columns, "how": how}], "inputs": inputs}
     return runner.feed(rows.to_dicts(), json.loads(json.dumps(about)))
 
@@ -182,7 +182,7 @@ def test_what_the_device_does_is_short_and_stands_in_the_bundle(tmp_path: Path) 
     made = lowered(fit)
     told = about(made, fit)
     size = made.inputs[1].size
-    assert told["inputs"][1] == {"name": "message", "type": "array", "size": size}
+    assert told["inputs"][1] == {"name": "message", "type": "array", "values": [], "size": size, "shape": [size]}
     assert told["computed"][0]["takes"] == told["computed"][0]["gives"] == ["message"]
     assert len(json.dumps(told)) < 15 * size, "a term, and one number"
     C().write(made.program, tmp_path, json.dumps(told), np.zeros((1, made.program.width)))
@@ -196,9 +196,9 @@ def test_numbers_in_the_place_of_a_text_are_taken_as_they_are() -> None:
     told = about(lowered(fit), fit)
     numbers = np.linspace(0, 1, 301).astype(np.float32)
     assert (runner.feed([{"length": float(numbers[0]), "message": numbers[1:].tolist()}], told) == numbers).all()
-    assert export._back(numbers[1:].tolist(), told["inputs"][1]) == numbers[1:].tolist()
-    for wrong in ([1.0], [[1.0] * 300], ["x"] * 300):
-        with pytest.raises(SystemExit, match="message is not an array of 300 numbers"):
+    assert dict(export._named(numbers.tolist(), told["inputs"])) == {"length": numbers[0], "message": numbers[1:].tolist()}
+    for wrong, said in (([1.0], "message has 1 numbers, and the model takes 300"), (["x"] * 300, "message is not a list of numbers")):
+        with pytest.raises(SystemExit, match=said):
             runner.feed([{"length": 3, "message": wrong}], told)
     assert (runner.feed([{"length": 3}], told)[0, 1:] == 0).all(), "no message is the empty one"
 

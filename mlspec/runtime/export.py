@@ -134,11 +134,8 @@ def made_scores(place: Path, fed: np.ndarray[Any, Any], about: Json) -> np.ndarr
     return proof.scores(place, rows)
 
 
-def _back(numbers: list[float], column: Json) -> Any:
-    """The value that is fed as these numbers; what no value is fed as (an unknown word) is a word that nobody knows."""
-    if column["type"] == "array":
-        return numbers
-    (number,) = numbers
+def _back(number: float, column: Json) -> Any:
+    """The value that is fed as a number; what no value is fed as (an unknown word) is a word that nobody knows."""
     if number != number:
         return None
     if column["type"] != "category":

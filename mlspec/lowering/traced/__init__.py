@@ -53,17 +53,16 @@ def traced(module: Any, shape: Sequence[int]) -> Program:
     found = captured(module, shape, OPERATIONS)
     program = Program(prod(shape))
     start = laid(program.reshape(program.input, *shape), range(1, len(shape) + 1), len(shape) + 1)
-    values: dict[str, Any] = constants_of(found)
+    values: dict[str, Any] = {**constants_of(found), **dict.fromkeys(found.graph_signature.user_inputs, start)}
     for node in found.graph.nodes:
         if node.op == "placeholder":
-            values.setdefault(node.name, start)
-        elif node.op == "output":
+            continue
+        if node.op == "output":
             return _ended(program, [values[name] for name in found.graph_signature.user_outputs])
-        elif node.op == "call_function":
-            args, kwargs = torch.fx.map_arg((node.args, node.kwargs), lambda one: values[one.name])
-            values[node.name] = _called(program, node.target, args, kwargs)
-        else:
+        if node.op != "call_function":
             raise cannot(f"the module has a part that is no operation of ATen: {node.target}", ROUTE)
+        args, kwargs = torch.fx.map_arg((node.args, node.kwargs), lambda one: values[one.name])
+        values[node.name] = _called(program, node.target, args, kwargs)
     raise cannot("the module gives nothing", ROUTE)
 
 
@@ -105,16 +104,16 @@ def _called(program: Program, operation: Any, args: Sequence[Any], kwargs: Mappi
 
 WITHOUT_MEANING = {
     *("memory_format", "non_blocking", "copy", "device", "layout", "pin_memory", "implicit", "cudnn_enable", "cudnn_enabled"),
-    *("momentum", "train", "dropout", "generator", "half_to_float", "padding_idx", "scale_grad_by_freq", "sparse"),
+    *("dtype", "momentum", "train", "dropout", "generator", "half_to_float", "padding_idx", "scale_grad_by_freq", "sparse"),
 }
 """What operations are told that changes no number outside of training."""
 
 
 def _ended(program: Program, outputs: Sequence[Any]) -> Program:
     (given, *others) = outputs
-    if others or not isinstance(given, Laid):
-        raise cannot("the module does not give one tensor that depends on its rows", ROUTE)
     # the first axis is the one row
+    if others or not isinstance(given, Laid) or given.shape[:1] != (1,):
+        raise cannot("the module does not give one tensor that depends on its rows, and has one for each", ROUTE)
     whole = natural(program, given)
     program.output = program.reshape(as_float(program, whole).value, *(given.shape[1:] or (1,)))
     return program
@@ -122,26 +121,29 @@ def _ended(program: Program, outputs: Sequence[Any]) -> Program:
 
 def checked(program: Program, module: Any, shape: Sequence[int]) -> None:
     """Raise Problem where a program does not give what a module gives for several rows at once."""
+    own = "a row's answer must be its own, whatever rows come with it, and no matter of chance"
     for rows in _rows(shape):
         meant = _answer(module, rows, shape)
-        if meant is None:
+        if meant is None or not np.isfinite(meant).any():
             continue
         given = run(program, rows)
-        if given.size != meant.size:
-            reason = f"the module gives {meant.shape} for {len(rows)} rows at once, and {given.shape[1:]} for each"
-            raise cannot(reason, ROUTE, "a row's answer must be its own, whatever rows come with it")
-        off = np.abs(given - meant.reshape(given.shape)).max()
-        if not off <= CLOSE * np.abs(meant).max():
-            reason = f"the module's graph of operations gives something else than the module, by {off:.2g}"
-            raise cannot(reason, ROUTE, "a row's answer must be its own, whatever rows come with it, and no matter of chance")
+        if given.shape != meant.shape:
+            raise cannot(
+                f"the module gives {meant.shape} for {len(rows)} rows at once, and {given.shape[1:]} for each", ROUTE, own
+            )
+        there = np.isfinite(meant)
+        off = np.abs(given - meant, where=there, out=np.zeros_like(given)).max()
+        if not off <= CLOSE * np.abs(meant[there]).max():
+            raise cannot(f"the module's graph of operations gives something else than the module, by {off:.2g}", ROUTE, own)
         return
-    raise cannot("the module takes no rows of numbers that could be tried", ROUTE)
+    raise cannot("the module takes none of the rows that were tried: random, positive, and whole numbers", ROUTE)
 
 
 def _rows(shape: Sequence[int]) -> list[Array]:
-    """Rows to try: standardised numbers, and for a module that looks numbers up in a table, small whole ones."""
+    """Rows to try: standardised numbers, shares, and for a module that looks numbers up in a table, small whole ones."""
     draw, size = np.random.default_rng(0), (ROWS, prod(shape))
-    return [draw.normal(size=size).astype(np.float32), draw.integers(0, 2, size).astype(np.float32)]
+    drawn: list[Array] = [draw.normal(size=size), draw.uniform(size=size), draw.integers(0, 2, size)]
+    return [one.astype(np.float32) for one in drawn]
 
 
 def _answer(module: Any, rows: Array, shape: Sequence[int]) -> Array | None:
@@ -150,10 +152,10 @@ def _answer(module: Any, rows: Array, shape: Sequence[int]) -> Array | None:
 
     try:
         with torch.no_grad():
-            found: Array = module.eval()(torch.from_numpy(rows).reshape(-1, *shape)).cpu().numpy()
+            found: Array = module.eval()(torch.from_numpy(rows).reshape(-1, *shape)).float().cpu().numpy()
     except Exception:  # whatever a module of the user's raises for numbers that it does not know
         return None
-    return found if np.isfinite(found).all() else None
+    return found
 
 
 ESTIMATORS = {

@@ -211,8 +211,10 @@ def _repeat(program: Program, x: Laid, *, repeats: Sequence[int]) -> Laid:
     return x
 
 
-def expanded(program: Program, x: Laid, shape: Sequence[int]) -> Laid:
+def expanded(program: Program, x: Any, shape: Sequence[int]) -> Any:
     """A tensor whose axes of length 1 are repeated: what combines it with others need not do that, but nothing else can."""
+    if not isinstance(x, Laid):
+        return x.expand(*shape)
     more = len(shape) - len(x.axes)
     now = (1,) * more + x.shape
     wanted = tuple(old if new == -1 else new for old, new in zip(now, shape, strict=True))
@@ -221,12 +223,19 @@ def expanded(program: Program, x: Laid, shape: Sequence[int]) -> Laid:
     return combined(program, "mul", x, np.ones(wanted))
 
 
-def _expand(program: Program, x: Laid, *, size: Sequence[int]) -> Laid:
+def _expand(program: Program, x: Laid, *, size: Sequence[int]) -> Any:
     return expanded(program, x, size)
 
 
-def _expand_as(program: Program, x: Laid, *, other: Any) -> Laid:
+def _expand_as(program: Program, x: Any, *, other: Any) -> Any:
     return expanded(program, x, other.shape)
+
+
+def _full(program: Program, x: Laid, *, fill_value: float = 0.0, size: Sequence[int] | None = None) -> Any:
+    """A constant as large as a tensor, or of a size of its own."""
+    import torch
+
+    return torch.full(tuple(x.shape if size is None else size), fill_value)
 
 
 def padded(program: Program, x: Laid, around: Mapping[int, tuple[int, int]], filled: float = 0.0) -> Laid:
@@ -244,11 +253,26 @@ def padded(program: Program, x: Laid, around: Mapping[int, tuple[int, int]], fil
     return combined(program, "add", found, outside)
 
 
+def _unfold(program: Program, x: Laid, *, dimension: int, size: int, step: int) -> Laid:
+    """Windows of an axis; the places in a window are a new axis, the last."""
+    axis = x.axis(dimension)
+    count = (x.shape[axis] - size) // step + 1
+    taken = picked(program, x, axis, [first * step + place for first in range(count) for place in range(size)])
+    apart = viewed(program, taken, (*x.shape[:axis], count, size, *x.shape[axis + 1 :]))
+    return permuted(apart, [one for one in range(len(apart.axes)) if one != axis + 1] + [axis + 1])
+
+
+BORDERS: Mapping[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+"""What PyTorch calls a border, and what NumPy does."""
+
+
 def _pad(program: Program, x: Laid, *, pad: Sequence[int], value: float | None = 0.0, mode: str = "constant") -> Laid:
-    if mode != "constant":
-        raise cannot(f"`pad` with mode {mode} has no form in tensor operations", ROUTE)
     rank = len(x.axes)
     around = {rank - 1 - place: (pad[2 * place], pad[2 * place + 1]) for place in range(len(pad) // 2)}
+    if mode != "constant":
+        for axis, ends in around.items():
+            x = picked(program, x, axis, [int(one) for one in np.pad(np.arange(x.shape[axis]), ends, mode=BORDERS[mode])])
+        return x
     for axis, ends in around.items():
         if min(ends) < 0:
             before, behind = (max(-one, 0) for one in ends)
@@ -284,6 +308,10 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "repeat": _repeat,
     "expand": _expand,
     "expand_as": _expand_as,
+    **dict.fromkeys(("full_like", "zeros_like", "new_full", "new_zeros"), _full),
+    **dict.fromkeys(("ones_like", "new_ones"), lambda program, x, *, size=None: _full(program, x, fill_value=1.0, size=size)),
+    "copy": lambda program, x, *, src: expanded(program, src, x.shape),
+    "unfold": _unfold,
     "pad": _pad,
     "constant_pad_nd": _pad,
 }

@@ -89,6 +89,17 @@ def shares(program: Program, x: Laid, axis: int) -> Laid:
     return Laid(program.add("softmax", value), found.sizes, found.axes)
 
 
+def _most(program: Program, x: Laid, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The largest number, of all or along an axis; where it is has no form."""
+    found = largest(program, x, () if dim is None else dim, keepdim=keepdim)
+    return found if dim is None else (found, Absent("the place of the largest number"))
+
+
+def _smallest(program: Program, x: Laid, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    found = _least(program, x, dim=() if dim is None else dim, keepdim=keepdim)
+    return found if dim is None else (found, Absent("the place of the smallest number"))
+
+
 def _softmax(program: Program, x: Laid, *, dim: int) -> Laid:
     return shares(program, x, dim)
 
@@ -158,6 +169,8 @@ OPERATIONS: Mapping[str, Callable[..., Any]] = {
     "std": _deviation,
     "amax": lambda program, x, *, dim=(), keepdim=False: largest(program, x, dim, keepdim=keepdim),
     "amin": _least,
+    "max": _most,
+    "min": _smallest,
     "softmax": _softmax,
     "_softmax": _softmax,
     "log_softmax": _log_softmax,
