@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from mlspec import kinds
@@ -52,7 +54,7 @@ export (`tflite`, `tflite_int8`, …):
 | `model.tflite`, `model.xml` with `model.bin`, `model.onnx`, or `model.c` with `model.h` | the model, its features included; a \
 TensorFlow Lite model is there as `model.h` too |
 | `metadata.json`, `labels.txt` | what to feed it (columns, words of each category, missing values), its classes and threshold, \
-metrics, limits, digest; the model file carries the same |
+metrics, limits, digest; the model file carries the same, columns that are counted (`x0`, `x1`, …) as one entry with a `count` |
 | `runner.py` | runs it: `python runner.py rows.jsonl`, or `from runner import Model`. It needs NumPy and the runtime, nothing \
 else; `--check` compares the files with `SHA256SUMS` |
 | `bench.py` | measures it where it lies: `result.json` |
@@ -87,6 +89,21 @@ ASKED = """
 An export fails beyond these, and where the metric drops by more than `max_drop` ({drop:g} % here). The tests ask for more of this
 table: in float32 a difference of at most 0.00001, of trees 0.000001, and no row off; in float16 at most 0.6 of the bytes where
 there are 50 kB of weights. What misses these is listed at the end.
+"""
+
+OWN = """\
+## Modules of your own
+
+A module of `kind: torch.custom` is captured by PyTorch (`torch.export`) as what it does with one row, and its graph of ATen
+operations becomes the program that all formats are written from. Batch norm becomes part of the layer before it, and so do the
+activations that a layer can do. Images that `forward` turns to channels first are not turned at all: weights follow the channels.
+What is known:
+
+{operations}
+
+All else is taken apart by PyTorch, as far as it can, or refused by name at `model.entrypoint`; so is a way through `forward` that
+depends on numbers, and a module that does not give for a row what it gives for the same row among others: program and module are
+both run on a few rows before anything is written.
 """
 
 NOT_RUN = """\
@@ -149,6 +166,7 @@ def page() -> str:
         PROOF + "\n".join(_tolerances()),
         ASKED.format(drop=100 * told["max_drop"]),
     ]
+    parts.append(OWN.format(operations="\n".join(_operations())))
     parts += [NOT_RUN.format(**told["machine"], **told["machine"]["versions"], missing=_missing()), *_families(told)]
     for kind in told["cells"]:
         parts += _format(told, kind)
@@ -167,6 +185,16 @@ def _tolerances() -> Iterator[str]:
 
     for way, one in TOLERANCES.items():
         yield f"| `{way}` | {100 * one.agreement:g} % | {'' if one.difference is None else f'{one.difference:g}'} |"
+
+
+def _operations() -> Iterator[str]:
+    """The operations of ATen that have a form, by the module that writes them."""
+    from mlspec.lowering.traced import operations
+
+    for place in (one.name for one in iter_modules(operations.__path__)):
+        module = import_module(f"{operations.__name__}.{place}")
+        names = ", ".join(f"`{name}`" for name in sorted(module.OPERATIONS) if not name.startswith("_"))
+        yield f"- {(module.__doc__ or '').strip().rstrip('.')}: {names}"
 
 
 def _missing() -> str:

@@ -58,6 +58,7 @@ class TorchCustom(OwnNetwork):
 
     `inputs` is the number of features, or `shape` as a tuple; the module takes (rows, *shape) and gives (rows, outputs): a number
     for each class, before softmax, or one of the standardised target. Chance comes from PyTorch's own generator, which is seeded.
+    Exports capture what `forward` does with a row: docs/edge.md says which operations have a form there.
     """
 
     kind: Literal["torch.custom"] = "torch.custom"

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlspec.lowering import cannot
 from mlspec.lowering.traced.capture import ROUTE
-from mlspec.lowering.traced.layout import Laid, arranged, laid, number, of_units
+from mlspec.lowering.traced.layout import Laid, Unit, arranged, laid, number, of_units
 from mlspec.lowering.traced.operations.moves import joined, part
 from mlspec.lowering.traced.operations.numbers import as_float
 from mlspec.lowering.traced.operations.reductions import averaged, largest
@@ -48,11 +48,19 @@ def image(program: Program, x: Laid) -> tuple[Value, Array]:
     return program.reshape(arranged(program, x, wanted), *shape), np.arange(channels)
 
 
+def _ordered(program: Program, value: Value, places: Array) -> Value:
+    """An image with its channels in the tensor's own order."""
+    return program.columns(value, np.argsort(places))
+
+
 def _back(value: Value, rank: int) -> Laid:
     """An image of a program as a tensor with channels first."""
-    if rank == 4:
-        return laid(value, (2, 3, 1), 4)
-    return of_units(value, [(2, value.shape[1] * value.shape[2]), (1, value.shape[3])], 3)
+    return of_units(value, [*_sides(value, rank), (1, value.width)], rank)
+
+
+def _sides(value: Value, rank: int) -> list[Unit]:
+    """The axes of a tensor that the sides of an image are: a series has but one."""
+    return [(2, value.shape[1]), (3 if rank == 4 else 2, value.shape[2])]
 
 
 def _pair(numbers: int | Sequence[int], rank: int, usual: int) -> Pair:
@@ -92,36 +100,27 @@ def _convolution(
         turned = kernel[:, places].transpose(0, 2, 3, 1)
         return _back(program.conv2d(value, turned, shift, steps, "valid"), rank)
     if kernel.shape[1] == 1:
-        return _by_channel(program, value, places, kernel, shift, steps, rank)
-    if (places != np.arange(len(places))).any():
-        raise cannot("a convolution in groups of channels that were shuffled has no form in tensor operations", ROUTE)
-    return _by_group(program, value, kernel, shift, steps, groups, rank)
+        return _by_channel(program, _ordered(program, value, places), kernel, shift, steps, rank)
+    return _by_group(program, _ordered(program, value, places), kernel, shift, steps, groups, rank)
 
 
-def _by_channel(program: Program, value: Value, places: Array, kernel: Array, shift: Array, steps: Pair, rank: int) -> Laid:
+def _by_channel(program: Program, value: Value, kernel: Array, shift: Array, steps: Pair, rank: int) -> Laid:
     """Each channel for itself; several kernels for each are several convolutions, whose channels lie one kernel after another."""
     channels = value.width
     many = len(kernel) // channels
-    made = []
-    for which in range(many):
-        mine = places * many + which
-        made.append(program.depthwise_conv2d(value, kernel[mine, 0].transpose(1, 2, 0)[None], shift[mine], steps, "valid"))
-    joint = program.concat(made)
-    if many == 1 and (places == np.arange(channels)).all():
+    joint = program.concat(
+        [
+            program.depthwise_conv2d(value, kernel[which::many, 0].transpose(1, 2, 0)[None], shift[which::many], steps, "valid")
+            for which in range(many)
+        ]
+    )
+    if many == 1:
         return _back(joint, rank)
-    if (places != np.arange(channels)).any():
-        # back to the order of the tensor
-        joint = program.columns(joint, [which * channels + int(at) for at in np.argsort(places) for which in range(many)])
-        return _back(joint, rank)
-    down, across = joint.shape[1:3]
-    sides = [(2, down), (3, across)] if rank == 4 else [(2, down)]
-    # the tensor's channels are (channels, many): here `many` comes first
-    sizes = [unit for unit in sides if unit[1] != 1]
-    place = len(sizes)
-    axes: list[tuple[int, ...]] = [(), (place + 1, place) if channels > 1 else (place,)]
-    axes += [(sizes.index(unit),) if unit in sizes else () for unit in sides]
-    parts = (*(size for _, size in sizes), many, *((channels,) if channels > 1 else ()))
-    return Laid(joint, parts, tuple(axes))
+    # the tensor's channels are (channels, many), and lie as (many, channels)
+    sides = [unit for unit in _sides(joint, rank) if unit[1] != 1]
+    place = len(sides)
+    axes = [(place + 1, place), *(tuple(at for at, unit in enumerate(sides) if unit[0] == axis) for axis in range(2, rank))]
+    return Laid(joint, (*(size for _, size in sides), many, channels), ((), *axes))
 
 
 def _by_group(program: Program, value: Value, kernel: Array, shift: Array, steps: Pair, groups: int, rank: int) -> Laid:
@@ -214,9 +213,7 @@ def _pool(
     rank = len(x.axes)
     windowed = _pair(size, rank, 1)
     steps = _pair(stride, rank, 1) if stride else windowed
-    value, places = image(program, x)
-    if (places != np.arange(len(places))).any():
-        value = program.columns(value, np.argsort(places))
+    value = _ordered(program, *image(program, x))
     down, across = ((one, one) for one in _pair(padding, rank, 0))
     around: Ends = (down, across)
     if ceil:
@@ -296,9 +293,7 @@ def _average_pool(
             "an average over windows with `divisor_override`, or zeros and `ceil_mode`, has no form in tensor operations", ROUTE
         )
     if any(margin) and count_include_pad:
-        value, places = image(program, x)
-        if (places != np.arange(len(places))).any():
-            value = program.columns(value, np.argsort(places))
+        value = _ordered(program, *image(program, x))
         x = _back(program.pad(value, ((margin[0], margin[0]), (margin[1], margin[1]), (0, 0))), rank)
         padding = 0
     return _pool(program, "average_pool", x, kernel_size, stride, padding, ceil_mode)
@@ -330,7 +325,7 @@ def _nearest(
     program: Program, x: Laid, *, output_size: Any = None, input_size: Any = None, scale_factors: Any = None, **_: Any
 ) -> Laid:
     """Each line so many times."""
-    value, places = image(program, x)
+    value = _ordered(program, *image(program, x))
     rank, sides = len(x.axes), x.shape[2:]
     asked = output_size or input_size
     times = [wanted / size for wanted, size in zip(asked, sides, strict=True)] if asked else list(scale_factors)
@@ -342,10 +337,7 @@ def _nearest(
         line = program.reshape(value, before, behind)
         sizes[axis] *= int(count)
         value = program.reshape(program.concat([line] * int(count)), *sizes)
-    found = _back(value, rank)
-    if (places != np.arange(len(places))).any():
-        raise cannot("channels that were shuffled, in an image made larger, have no form in tensor operations", ROUTE)
-    return found
+    return _back(value, rank)
 
 
 OPERATIONS: Mapping[str, Callable[..., Any]] = {
