@@ -122,26 +122,29 @@ def _ended(program: Program, outputs: Sequence[Any]) -> Program:
 
 def checked(program: Program, module: Any, shape: Sequence[int]) -> None:
     """Raise Problem where a program does not give what a module gives for several rows at once."""
+    own = "a row's answer must be its own, whatever rows come with it, and no matter of chance"
     for rows in _rows(shape):
         meant = _answer(module, rows, shape)
-        if meant is None:
+        if meant is None or not np.isfinite(meant).any():
             continue
         given = run(program, rows)
-        if given.size != meant.size:
-            reason = f"the module gives {meant.shape} for {len(rows)} rows at once, and {given.shape[1:]} for each"
-            raise cannot(reason, ROUTE, "a row's answer must be its own, whatever rows come with it")
-        off = np.abs(given - meant.reshape(given.shape)).max()
-        if not off <= CLOSE * np.abs(meant).max():
-            reason = f"the module's graph of operations gives something else than the module, by {off:.2g}"
-            raise cannot(reason, ROUTE, "a row's answer must be its own, whatever rows come with it, and no matter of chance")
+        if given.shape != meant.shape:
+            raise cannot(
+                f"the module gives {meant.shape} for {len(rows)} rows at once, and {given.shape[1:]} for each", ROUTE, own
+            )
+        there = np.isfinite(meant)
+        off = np.abs(given - meant, where=there, out=np.zeros_like(given)).max()
+        if not off <= CLOSE * np.abs(meant[there]).max():
+            raise cannot(f"the module's graph of operations gives something else than the module, by {off:.2g}", ROUTE, own)
         return
-    raise cannot("the module takes no rows of numbers that could be tried", ROUTE)
+    raise cannot("the module takes none of the rows that were tried: random, positive, and whole numbers", ROUTE)
 
 
 def _rows(shape: Sequence[int]) -> list[Array]:
-    """Rows to try: standardised numbers, and for a module that looks numbers up in a table, small whole ones."""
+    """Rows to try: standardised numbers, shares, and for a module that looks numbers up in a table, small whole ones."""
     draw, size = np.random.default_rng(0), (ROWS, prod(shape))
-    return [draw.normal(size=size).astype(np.float32), draw.integers(0, 2, size).astype(np.float32)]
+    drawn: list[Array] = [draw.normal(size=size), draw.uniform(size=size), draw.integers(0, 2, size)]
+    return [one.astype(np.float32) for one in drawn]
 
 
 def _answer(module: Any, rows: Array, shape: Sequence[int]) -> Array | None:
@@ -150,10 +153,10 @@ def _answer(module: Any, rows: Array, shape: Sequence[int]) -> Array | None:
 
     try:
         with torch.no_grad():
-            found: Array = module.eval()(torch.from_numpy(rows).reshape(-1, *shape)).cpu().numpy()
+            found: Array = module.eval()(torch.from_numpy(rows).reshape(-1, *shape)).float().cpu().numpy()
     except Exception:  # whatever a module of the user's raises for numbers that it does not know
         return None
-    return found if np.isfinite(found).all() else None
+    return found
 
 
 ESTIMATORS = {

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Collection, Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
+from threading import Lock
 from typing import Any
 
 from mlspec.diagnostic import Problem
 from mlspec.lowering import cannot
 
 ROUTE = ("model", "entrypoint")
+
+ONE_AT_A_TIME = Lock()
+"""Steps run side by side in threads, and what is set for a capture is set for all of them."""
 
 
 def captured(module: Any, shape: Sequence[int], known: Collection[str]) -> Any:
@@ -24,31 +25,24 @@ def captured(module: Any, shape: Sequence[int], known: Collection[str]) -> Any:
     import torch
 
     example = torch.zeros(1, *shape)
-    logged, fast = logging.root.manager.disable, torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # the fast path is one operation that nothing else has
-    try:
-        # it prints graphs where it fails; why it failed is in the exception
-        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()), torch.no_grad():
-            warnings.simplefilter("ignore")
-            logging.disable(logging.CRITICAL)
+    with ONE_AT_A_TIME, warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        fast = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)  # the fast path is one operation that nothing else has
+        try:
             found = torch.export.export(module.eval(), (example,))
-            simpler = {
-                operation: way
-                for operation, way in torch.export.default_decompositions().items()
-                if name_of(operation) not in known
-            }
-            return found.run_decompositions(simpler)
-    except Problem:
-        raise
-    except Exception as error:  # whatever a module of the user's, or PyTorch at its sight, raises
-        raise cannot(
-            f"PyTorch cannot capture what the module does: {_first_line(error)}",
-            ROUTE,
-            "the way that a row takes through `forward` must not depend on its numbers",
-        ) from error
-    finally:
-        logging.disable(logged)
-        torch.backends.mha.set_fastpath_enabled(fast)
+            ways = torch.export.default_decompositions()
+            return found.run_decompositions({one: way for one, way in ways.items() if name_of(one) not in known})
+        except Problem:
+            raise
+        except Exception as error:  # whatever a module of the user's, or PyTorch at its sight, raises
+            raise cannot(
+                f"PyTorch cannot capture what the module does: {_first_line(error)}",
+                ROUTE,
+                "the way that a row takes through `forward` must not depend on its numbers",
+            ) from error
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def name_of(operation: Any) -> str:
