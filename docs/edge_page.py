@@ -115,9 +115,10 @@ there are 50 kB of weights. What misses these is listed at the end.
 OWN = """\
 ## Modules of your own
 
-A module of `kind: torch.custom` is captured by PyTorch (`torch.export`) as what it does with one row, and its graph of ATen
-operations becomes the program that all formats are written from. Batch norm becomes part of the layer before it, and so do the
-activations that a layer can do. Images that `forward` turns to channels first are not turned at all: weights follow the channels.
+A module of `torch.custom` or `keras.custom` is captured by PyTorch (`torch.export`) as what it does with one row, and its
+graph of ATen operations becomes the program that all formats are written from. Batch norm becomes part of the layer before
+it, and so do the activations that a layer can do. Images that `forward` turns to channels first are not turned at all:
+weights follow the channels.
 What is known:
 
 {operations}

@@ -259,18 +259,23 @@ def test_it_learns_from_a_table_and_is_packaged(tmp_path: Path, task: dict[str, 
         assert 1 - np.var(truth - answers["predicted"].to_numpy()) / np.var(truth) > 0.3
 
 
-def test_it_unpickles_and_answers_without_keras(tmp_path: Path) -> None:
+def test_it_unpickles_and_answers_without_keras_but_for_a_model_of_the_users(tmp_path: Path, own: Path) -> None:
     features, target = (one[:100] for one in digits())
-    model = built("keras.mlp", **small("keras.mlp")).fit(features, target)
-    pickled.write(tmp_path / "model.joblib", model)
+    made = built("keras.mlp", **small("keras.mlp")), custom(fit={"epochs": 1}).estimator("classification", 7)
+    pickled.write(tmp_path / "models.joblib", [one.fit(features, target) for one in made])
     np.save(tmp_path / "rows.npy", features[:5])
     code = (
-        "import sys; sys.modules['keras'] = None; import numpy as np\n"
+        "import sys; sys.modules['keras'] = None; import json, numpy as np\n"
         "from mlspec.runtime import pickled\n"
-        "print(pickled.read(sys.argv[1] + '/model.joblib').predict_proba(np.load(sys.argv[1] + '/rows.npy')).tolist())"
+        "models, rows = pickled.read(sys.argv[1] + '/models.joblib'), np.load(sys.argv[1] + '/rows.npy')\n"
+        "first = models[0].predict_proba(rows).tolist(); del sys.modules['keras']\n"
+        "print(json.dumps([first, models[1].predict_proba(rows).tolist()]))"
     )
-    ended = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
-    assert json.loads(ended.stdout) == model.predict_proba(features[:5]).tolist(), ended.stderr
+    variables = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
+    variables["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(own)])
+    ended = subprocess.run([sys.executable, "-c", code, tmp_path], env=variables, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout) == [one.predict_proba(features[:5]).tolist() for one in made]
 
 
 @pytest.mark.parametrize(

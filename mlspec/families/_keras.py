@@ -36,21 +36,27 @@ def imported(kind: str) -> Any:
     """
     library("torch", kind)
     with _importing:
-        if sys.modules.get("keras") is None and os.environ.setdefault(BACKEND, "torch") == "torch":
-            with tempfile.TemporaryDirectory() as empty:
-                kept = os.environ.setdefault(HOME, empty)
-                try:
-                    return library("keras", kind)
-                finally:
-                    if kept == empty:
-                        del os.environ[HOME]
         keras = sys.modules.get("keras")
-        backend = os.environ[BACKEND] if keras is None else keras.backend.backend()
-        if backend == "torch":
-            return keras
+        if keras is not None:
+            backend = keras.backend.backend()
+        else:
+            os.environ[BACKEND] = backend = os.environ.get(BACKEND) or "torch"
+            keras = _without_settings(kind) if backend == "torch" else None
+    if backend == "torch":
+        return keras
     message = f"the kind {kind} trains by Keras on PyTorch, and Keras runs on {backend} here"
     help_text = f"set {BACKEND}=torch, or leave it unset, before anything imports Keras"
     raise Problem(Finding("another-backend", message, ("model", "kind"), help=help_text))
+
+
+def _without_settings(kind: str) -> Any:
+    with tempfile.TemporaryDirectory() as empty:
+        home = os.environ.setdefault(HOME, empty)
+        try:
+            return library("keras", kind)
+        finally:
+            if home == empty:
+                del os.environ[HOME]
 
 
 class KerasFamily(NetworkFamily):
@@ -93,9 +99,9 @@ class CustomKerasRegressor(CustomNetworkRegressor):
         self.weights_, self.scale_, self.shift_ = keras_estimators.kept_weights(network), scale, shift
 
     def module(self, outputs: int) -> Any:
+        imported("keras.custom")
         from mlspec.runtime.networks import keras_estimators
 
-        imported("keras.custom")
         return keras_estimators.loaded(self, outputs)
 
 

@@ -15,7 +15,8 @@ class KerasCustom(OwnNetwork):
     `inputs` is the number of features, or `shape` as a tuple; the model takes (rows, *shape) and gives (rows, outputs): a number
     for each class, before softmax, or one of the standardised target. How it is compiled is for `fit` to say. Chance comes from
     Python's, NumPy's and PyTorch's own generators, which are seeded. Settings in `~/.keras` do not count; weights that the
-    function downloads are kept where `KERAS_HOME` says.
+    function downloads are kept where `KERAS_HOME` says. Exports capture what the model does with a row, as for
+    `torch.custom`.
     """
 
     distributions: ClassVar[tuple[str, ...]] = ("keras",)

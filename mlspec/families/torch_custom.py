@@ -15,18 +15,8 @@ from mlspec.families.custom import CustomParams
 from mlspec.fields import ENTRYPOINT
 
 
-<<<<<<< HEAD
 class OwnNetwork(Family):
     """A network that a function of the user's builds, whatever trains it."""
-=======
-class TorchCustom(Family):
-    """A torch.nn.Module that your function builds, `build(task, inputs, outputs, **params)`. It is an extra: `mlspec[torch]`.
-
-    `inputs` is the number of features, or `shape` as a tuple; the module takes (rows, *shape) and gives (rows, outputs): a number
-    for each class, before softmax, or one of the standardised target. Chance comes from PyTorch's own generator, which is seeded.
-    Exports capture what `forward` does with a row: docs/edge.md says which operations have a form there.
-    """
->>>>>>> traced
 
     distributions: ClassVar[tuple[str, ...]] = ("torch",)
     own: ClassVar[bool] = True
@@ -68,6 +58,7 @@ class TorchCustom(OwnNetwork):
 
     `inputs` is the number of features, or `shape` as a tuple; the module takes (rows, *shape) and gives (rows, outputs): a number
     for each class, before softmax, or one of the standardised target. Chance comes from PyTorch's own generator, which is seeded.
+    Exports capture what `forward` does with a row: docs/edge.md says which operations have a form there.
     """
 
     kind: Literal["torch.custom"] = "torch.custom"
