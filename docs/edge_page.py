@@ -74,8 +74,8 @@ SENSES = """\
 ## Sounds and images
 
 A column of arrays is one input: `metadata.json` has it as `{"name": "audio", "type": "array", "size": 6400, "shape": [6400]}`.
-Its numbers lie side by side in what the model takes, the last axis first, and `runner.py` reads them as a list. The device feeds what
-`kind: audio` and `kind: images` read: samples between -1 and 1 at the `rate` of the spec, pixels between 0 and 1.
+Its numbers lie side by side in what the model takes, the last axis first, and `runner.py` reads them as a list. The device feeds
+what `kind: audio` and `kind: images` read: samples between -1 and 1 at the `rate` of the spec, pixels between 0 and 1.
 
 `mel_spectrogram` and `mfcc` are part of the graph; the Fourier transform of all frames is one convolution along the samples. A
 network on the cepstra of spoken digits is within 0.000002 of its source in TensorFlow Lite, ONNX and OpenVINO. The spectrum stays

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from scipy import fft, signal
 
-from mlspec import families
+from mlspec import build, families
 from mlspec.diagnostic import Problem
 from mlspec.exports._export import load as export
 from mlspec.lowering import Lowered, lowered
@@ -182,6 +182,27 @@ def test_what_is_exported_is_the_model_and_its_spectrum_stays_float(
     assert counts["float32"] >= exact
     if quantize != "none":
         assert 0.9 * layers <= counts["int8"] <= 1.2 * layers + 100
+
+
+SPEC = """\
+mlspec: 1
+project: {name: words}
+task: {kind: classification, target: word, modality: audio}
+data:
+  sources: {in: {kind: audio, path: in, pattern: "{word}_{take}.wav", rate: 8000, duration: 1 s}}
+  columns: {file: {role: id}, take: {role: ignore}}
+features: [{kind: mfcc, rate: 16000, columns: [audio]}]
+splits: {group_by: speaker, seed: 7}
+model: {kind: sklearn.svm}
+"""
+
+
+def test_lint_knows_the_columns_of_a_folder_and_the_rate_of_its_sounds(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    found = {(one.code, one.message) for one in build.open_spec(tmp_path / "spec.yaml").diagnostics}
+    assert ("contradiction", "sounds are read at 8000 samples a second, and `rate` says 16000") in found
+    assert ("unknown-column", "no source has a column `speaker`") in found
+    assert "not-realised" not in {code for code, _ in found}
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import wave
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,14 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path, wanted: dict[str, A
     assert said(caught)[0] == code
     assert part in said(caught)[1]
     assert str(tmp_path) not in said(caught)[1]
+
+
+def test_a_name_that_is_no_text_is_said(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    place = os.fsencode(tmp_path / "in") + b"/\xff.wav"
+    Path(os.fsdecode(place)).write_bytes(b"RIFF")
+    with pytest.raises(Problem, match="is not UTF-8"):
+        source(kind="audio", path="in", pattern="{word}.wav", rate=8000, duration="1 s").scan(tmp_path, {})
 
 
 @pytest.mark.parametrize("pattern", ["{a}{b}.png", "{a}_{a}.png", "{image}.png", "{file}.png", "{a.png"])
