@@ -199,7 +199,7 @@ model: {kind: sklearn.svm}
 
 def test_lint_knows_the_columns_of_a_folder_and_the_rate_of_its_sounds(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(SPEC)
-    found = {(one.code, one.message) for one in build.open_spec(tmp_path / "spec.yaml").diagnostics}
+    found = {(one.finding.code, one.finding.message) for one in build.open_spec(tmp_path / "spec.yaml").diagnostics}
     assert ("contradiction", "sounds are read at 8000 samples a second, and `rate` says 16000") in found
     assert ("unknown-column", "no source has a column `speaker`") in found
     assert "not-realised" not in {code for code, _ in found}
