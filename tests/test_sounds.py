@@ -13,14 +13,14 @@ import polars as pl
 import pytest
 from scipy import fft, signal
 
-from mlspec import families
+from mlspec import build, families
 from mlspec.diagnostic import Problem
 from mlspec.exports._export import load as export
 from mlspec.lowering import Lowered, lowered
 from mlspec.runtime import fitting
 from mlspec.runtime.artifact import read_json
 from mlspec.runtime.edge.device import runner
-from mlspec.runtime.edge.metadata import _input
+from mlspec.runtime.edge.metadata import told
 from mlspec.runtime.featurizer import Featurizer
 from mlspec.tensor import integers
 from mlspec.tensor.program import run
@@ -61,15 +61,15 @@ def test_a_mel_spectrogram_is_what_its_formulas_say() -> None:
     _, found = load(mels).fit_transform(frame, np.zeros(8), Context("classification", 0))
     window = signal.get_window("hann", 128)
     transform = signal.ShortTimeFFT(window, 80, RATE, mfft=128)
-    for row, told in zip(frame["audio"].to_numpy().astype(float), found["audio"].to_numpy(), strict=True):
+    for row, logs in zip(frame["audio"].to_numpy().astype(float), found["audio"].to_numpy(), strict=True):
         # its slices are centred: the first that lies inside begins at sample 0
-        power = np.abs(transform.stft(row, p0=1, p1=1 + len(told), k_offset=-16)) ** 2 * (2 / window.sum()) ** 2
+        power = np.abs(transform.stft(row, p0=1, p1=1 + len(logs), k_offset=-16)) ** 2 * (2 / window.sum()) ** 2
         corners = np.linspace(2595 * np.log10(1 + 20 / 700), 2595 * np.log10(1 + 2000 / 700), 14)
         for mel in range(12):
             low, middle, high = corners[mel : mel + 3]
             places = 2595 * np.log10(1 + np.arange(65) * RATE / 128 / 700)
             weights = np.clip(np.minimum((places - low) / (middle - low), (high - places) / (high - middle)), 0, None)
-            np.testing.assert_allclose(told[:, mel], np.log(np.maximum(weights @ power, 1e-6)), atol=1e-9)
+            np.testing.assert_allclose(logs[:, mel], np.log(np.maximum(weights @ power, 1e-6)), atol=1e-9)
 
 
 def test_coefficients_are_the_cosine_transform_of_the_logarithms() -> None:
@@ -151,7 +151,7 @@ def test_other_families_and_columns_beside_a_sound(kind: str) -> None:
     words = frame["word"].to_numpy().astype(str)
     model = fitting.fit(family, TASK, 0, featurizer, featurizer.fit_transform(frame, words), words)
     made = lowered(model)
-    fed = runner.feed(frame.to_dicts(), {"inputs": [_input(one) for one in made.inputs], "computed": []})
+    fed = runner.feed(frame.to_dicts(), {"inputs": [told(one) for one in made.inputs], "computed": []})
     from mlspec.tensor.trees import walked
 
     assert np.abs(run(walked(made.program), fed) - model.predict_proba(frame)).max() < 1e-4
@@ -184,6 +184,27 @@ def test_what_is_exported_is_the_model_and_its_spectrum_stays_float(
         assert 0.9 * layers <= counts["int8"] <= 1.2 * layers + 100
 
 
+SPEC = """\
+mlspec: 1
+project: {name: words}
+task: {kind: classification, target: word, modality: audio}
+data:
+  sources: {in: {kind: audio, path: in, pattern: "{word}_{take}.wav", rate: 8000, duration: 1 s}}
+  columns: {file: {role: id}, take: {role: ignore}}
+features: [{kind: mfcc, rate: 16000, columns: [audio]}]
+splits: {group_by: speaker, seed: 7}
+model: {kind: sklearn.svm}
+"""
+
+
+def test_lint_knows_the_columns_of_a_folder_and_the_rate_of_its_sounds(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    found = {(one.finding.code, one.finding.message) for one in build.open_spec(tmp_path / "spec.yaml").diagnostics}
+    assert ("contradiction", "sounds are read at 8000 samples a second, and `rate` says 16000") in found
+    assert ("unknown-column", "no source has a column `speaker`") in found
+    assert "not-realised" not in {code for code, _ in found}
+
+
 @pytest.mark.slow
 def test_a_bundle_takes_lists_and_proves_itself(tmp_path: Path) -> None:
     """The whole op: metadata, samples, the runner on JSON rows, and its measure, in processes of their own."""
@@ -208,7 +229,7 @@ def test_a_bundle_takes_lists_and_proves_itself(tmp_path: Path) -> None:
     assert about["inputs"] == [{"name": "audio", "type": "array", "values": [], "size": SAMPLES, "shape": [SAMPLES]}]
     samples = read_json(bundle / "samples.json")
     assert np.shape(samples["fed"]) == (16, SAMPLES)
-    told = runner.Model(bundle).predict(frame.head(2).drop("__row__").to_dicts())
-    assert [one["predicted"] for one in told] == model.predict(frame.head(2)).tolist()
+    answers = runner.Model(bundle).predict(frame.head(2).drop("__row__").to_dicts())
+    assert [one["predicted"] for one in answers] == model.predict(frame.head(2)).tolist()
     with pytest.raises(SystemExit, match="has 2 numbers, and the model takes 1000"):
         runner.Model(bundle).predict([{"audio": [0.0, 1.0]}])

@@ -18,7 +18,9 @@ class CnnParams(Learning):
     """Layers of a convolutional network, and how it is trained."""
 
     shape: Annotated[tuple[Count, Count, Count], Field(strict=False)] | None = Field(
-        None, description="Height, width and channels of an image, channels last; null is a square of one channel."
+        None,
+        description="Height, width and channels of an image, channels last; null is the shape of the array that features are "
+        "of, or a square of one channel.",
     )
     channels: Sizes = Field((16, 32), min_length=1, description="Channels of each block: convolution, batch norm, pooling.")
     kernel: Count = Field(3, description="Height and width of a convolution.")

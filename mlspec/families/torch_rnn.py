@@ -14,7 +14,7 @@ class RnnParams(Learning):
     """Layers of a recurrent network, and how it is trained."""
 
     shape: Annotated[tuple[Count, Count], Field(strict=False)] | None = Field(
-        None, description="Steps and channels of a series; null is a step a feature."
+        None, description="Steps and channels of a series; null is those of the array that features are of, or a step a feature."
     )
     cell: Literal["lstm", "gru"] = Field("lstm", description="The recurrent cell.")
     units: Count = Field(64, description="Units of each recurrent layer.")

@@ -16,7 +16,7 @@ class TransformerParams(Learning):
     """Layers of a transformer, and how it is trained."""
 
     shape: Annotated[tuple[Count, Count], Field(strict=False)] | None = Field(
-        None, description="Steps and channels of a series; null is a step a feature."
+        None, description="Steps and channels of a series; null is those of the array that features are of, or a step a feature."
     )
     width: Count = Field(32, description="Numbers that stand for a step.")
     heads: Count = Field(4, description="Heads of attention, which share the width.")

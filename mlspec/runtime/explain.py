@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ Array = NDArray[Any]
 MOST_ROWS = 5000
 """Test rows that are used: the cost is columns x repeats x rows, and a score of 5,000 rows is good to about a point."""
 
-_ROWS_AT_ONCE = 50_000
+_ROWS_AT_ONCE = 50_000  # without arrays: a row with one counts as many as it has numbers for a hundred
 
 
 @one_blas_thread()  # held once: to look for the libraries anew takes as long as to score a model
@@ -39,7 +40,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     shuffles = np.random.default_rng(seed).permuted(np.tile(np.arange(len(table)), (repeats, 1)), axis=1)
     losses = {
         column: (whole - np.asarray(shuffled)) * score.sign
-        for batch in _batches(columns, repeats * len(table))
+        for batch in _batches(columns, repeats * len(table) * _size(table))
         for column, shuffled in _shuffled(score, table, batch, shuffles)
     }
     rows = [{"name": column, "mean": float(loss.mean()), "std": float(loss.std())} for column, loss in losses.items()]
@@ -82,6 +83,12 @@ def _batches(columns: Sequence[str], rows_each: int) -> Iterator[Sequence[str]]:
     size = max(1, _ROWS_AT_ONCE // rows_each)
     for start in range(0, len(columns), size):
         yield columns[start : start + size]
+
+
+def _size(table: pl.DataFrame) -> int:
+    """How many rows without arrays a row is as large as."""
+    numbers = sum(prod(dtype.shape) for dtype in table.dtypes if isinstance(dtype, pl.Array))
+    return 1 + numbers // 100
 
 
 def _sample(table: pl.DataFrame, seed: int) -> pl.DataFrame:

@@ -102,6 +102,11 @@ class Files(Readable):
 
     def _told(self, name: str) -> Mapping[str, str]:
         """Return what a file's name says; the text of a field has no slash, and is as short as can be."""
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            shown = name.encode(errors="replace").decode()
+            raise Problem(Finding("malformed-name", f"`{shown}` is not UTF-8", ("path",), help="rename the file")) from None
         parts = FIELD.split(self.pattern)
         between = (re.escape(part).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*") for part in parts[::2])
         fields = (f"(?P<{part}>[^/]+?)" for part in parts[1::2])

@@ -165,7 +165,7 @@ def target_column(project: Project) -> Iterator[Finding]:
             help="leave `role` out, or write `target`",
             related=here,
         )
-    if task.kind == "regression" and column.type in ("string", "category", "boolean"):
+    if task.kind == "regression" and column.type in ("string", "category", "boolean", "array"):
         message = f"a regression predicts numbers; `{task.target}` is declared as {column.type}"
         help_text = "write `task.kind: classification`, or another target"
         related = (("the task is declared here", ("task", "kind")),)
@@ -521,7 +521,7 @@ def named_columns(project: Project) -> Iterator[Finding]:
 def sample_rates(project: Project) -> Iterator[Finding]:
     """Spectra are made at the rate at which sounds are read."""
     sources = project.data.sources.values() if project.data else ()
-    rates = sorted({source.rate for source in sources if source.kind == "audio"})  # type: ignore[attr-defined]
+    rates = sorted({int(getattr(source, "rate", 0)) for source in sources if source.kind == "audio"})
     for index, transform in enumerate(project.features):
         rate, route = getattr(transform, "rate", None), ("features", index, "rate")
         if rate is not None and rates and rate not in rates:

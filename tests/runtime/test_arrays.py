@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import wave
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,14 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path, wanted: dict[str, A
     assert said(caught)[0] == code
     assert part in said(caught)[1]
     assert str(tmp_path) not in said(caught)[1]
+
+
+def test_a_name_that_is_no_text_is_said(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    place = os.fsencode(tmp_path / "in") + b"/\xff.wav"
+    Path(os.fsdecode(place)).write_bytes(b"RIFF")
+    with pytest.raises(Problem, match="is not UTF-8"):
+        source(kind="audio", path="in", pattern="{word}.wav", rate=8000, duration="1 s").scan(tmp_path, {})
 
 
 @pytest.mark.parametrize("pattern", ["{a}{b}.png", "{a}_{a}.png", "{image}.png", "{file}.png", "{a.png"])
@@ -365,3 +374,23 @@ def test_real_recordings_are_read_whole() -> None:
     assert found["digit"].unique().sort().to_list() == list("0123456789")
     assert found["speaker"].n_unique() == 6
     assert 0.3 < np.abs(found["audio"].to_numpy()).max() <= 1
+
+
+@pytest.mark.parametrize("kind", ["torch.cnn", "sklearn.random_forest"])
+def test_an_image_is_a_block_of_the_exported_inputs(tmp_path: Path, frame: pl.DataFrame, kind: str) -> None:
+    """Beside a number, so that the block begins somewhere; scores are those of the model, from what the runner feeds."""
+    from mlspec.lowering import lowered
+    from mlspec.runtime.edge.device import runner
+    from mlspec.runtime.edge.metadata import told
+    from mlspec.tensor.program import run
+    from mlspec.tensor.trees import walked
+
+    alone = kind == "torch.cnn"
+    given = frame if alone else frame.select("label", pl.Series("n", np.arange(len(frame)) % 5), "image", "file")
+    asked = {"epochs": 1, "channels": [4], "device": "cpu"} if alone else {"n_estimators": 5}
+    model, _ = trained(tmp_path, params(model={"kind": kind, "params": asked}), given)
+    made = lowered(model)
+    assert [(one.name, one.size) for one in made.inputs] == ([] if alone else [("n", 1)]) + [("image", 64)]
+    fed = runner.feed(given.to_dicts(), {"inputs": [told(one) for one in made.inputs], "computed": []})
+    assert fed.shape == (len(frame), 64 if alone else 65)
+    assert np.abs(run(walked(made.program), fed) - model.predict_proba(given)).max() < 1e-5

@@ -36,7 +36,7 @@ def metadata(model: Any, lowered: Lowered, export: Export, params: Mapping[str, 
         "classes": list(lowered.classes),
         "positive": metrics.get("positive"),
         "threshold": None if metrics.get("threshold") == 0.5 else metrics.get("threshold"),  # 0.5 is what the model does anyway
-        "inputs": [_input(one) for one in lowered.inputs],
+        "inputs": [told(one) for one in lowered.inputs],
         "computed": [_computed(asdict(one), fields) for one in lowered.computed],
         "metrics": {name: _rounded(one["value"]) for name, one in metrics["metrics"].items()},
         "device": export.device,
@@ -70,9 +70,10 @@ def _counted(one: Json, more: int) -> Json:
     return {"name": name, "type": one["type"]}
 
 
-def _input(one: Input) -> Json:
-    told = {"name": one.name, "type": one.type, "values": list(one.values)}
-    return {**told, "size": one.size, "shape": list(one.shape)} if one.shape else told
+def told(one: Input) -> Json:
+    """Return what `metadata.json` says of an input; only one that is more than a number has a size and a shape."""
+    plain = {"name": one.name, "type": one.type, "values": list(one.values)}
+    return {**plain, "size": one.size, "shape": list(one.shape)} if one.shape else plain
 
 
 def _rounded(number: Any) -> Any:
