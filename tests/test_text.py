@@ -197,7 +197,10 @@ def test_numbers_in_the_place_of_a_text_are_taken_as_they_are() -> None:
     numbers = np.linspace(0, 1, 301).astype(np.float32)
     assert (runner.feed([{"length": float(numbers[0]), "message": numbers[1:].tolist()}], told) == numbers).all()
     assert dict(export._named(numbers.tolist(), told["inputs"])) == {"length": numbers[0], "message": numbers[1:].tolist()}
-    for wrong, said in (([1.0], "message has 1 numbers, and the model takes 300"), (["x"] * 300, "message is not a list of numbers")):
+    for wrong, said in (
+        ([1.0], "message has 1 numbers, and the model takes 300"),
+        (["x"] * 300, "message is not a list of numbers"),
+    ):
         with pytest.raises(SystemExit, match=said):
             runner.feed([{"length": 3, "message": wrong}], told)
     assert (runner.feed([{"length": 3}], told)[0, 1:] == 0).all(), "no message is the empty one"

@@ -191,6 +191,8 @@ def test_rows_that_are_left_out_are_counted_in_the_evidence(tmp_path: Path) -> N
         ("values: Temp", "values: [Temp, Date]", "contradiction", ("data", "window", "values", 1)),
         ("values: Temp", "values: [Temp, shop], by: shop", "contradiction", ("data", "window", "values", 1)),
         ("size: 7", "size: 0", "out-of-range", ("data", "window", "size")),
+        ("kind: regression", "kind: forecasting", "contradiction", ("task", "kind")),
+        ("kind: regression", "kind: clustering", "contradiction", ("data", "window")),
     ],
 )
 def test_a_window_that_cannot_be_is_a_fault_of_the_spec(tmp_path: Path, old: str, new: str, code: str, route: Any) -> None:

@@ -34,6 +34,7 @@ def one_blas_thread() -> Iterator[None]:
     with _lock:
         _users += 1
         if _users == 1:
+            _take_control()
             _limits = threadpoolctl.threadpool_limits(1, user_api="blas")
     try:
         yield
@@ -41,7 +42,15 @@ def one_blas_thread() -> Iterator[None]:
         with _lock:
             _users -= 1
             if _users == 0:
+                _take_control()
                 _limits.restore_original_limits()
+
+
+def _take_control() -> None:
+    """Let this thread set the limit: threadpoolctl, from 3.8 on, lets only the first thread that ever did, and ignores others."""
+    openblas: Any = getattr(threadpoolctl, "OpenBLASController", None)
+    if hasattr(openblas, "clear_controlling_thread"):
+        openblas.clear_controlling_thread(force=True)
 
 
 def fit(

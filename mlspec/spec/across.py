@@ -119,9 +119,13 @@ def windows_in_time(project: Project) -> Iterator[Finding]:
             what = "time" if name == time else "the series"
             help_text = "leave it out; a `dates` transform makes numbers of a time" if name == time else "leave it out"
             yield Finding("contradiction", f"`{name}` is the column of {what}", (*here, "values", index), help=help_text)
-    if task.kind not in ("classification", "regression", "forecasting"):
+    if task.kind not in ("classification", "regression"):
+        forecast = task.kind == "forecasting"
         message = f"windows are for regression and classification, not for {task.kind}"
-        yield Finding("contradiction", message, here, help="leave `window` out", on="key")
+        help_text = "write `kind: regression`: a window makes a forecast one" if forecast else "leave `window` out"
+        yield Finding(
+            "contradiction", message, ("task", "kind") if forecast else here, help=help_text, on="value" if forecast else "key"
+        )
 
 
 @reads("data")

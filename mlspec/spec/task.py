@@ -12,7 +12,8 @@ from mlspec.quantity import Duration
 from mlspec.spec.text import Count, Label, Text
 
 KINDS = ("classification", "regression", "clustering", "anomaly", "forecasting", "recommendation")
-UNTRAINED = Later("nothing trains such a model; a run stops", only=("clustering", "anomaly", "forecasting", "recommendation"))
+NOTHING = "nothing trains such a model; a run stops (a forecast is `regression` with `data.window`)"
+UNTRAINED = Later(NOTHING, only=("clustering", "anomaly", "forecasting", "recommendation"))
 
 
 class ColdStart(Section):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import threadpoolctl  # type: ignore[import-untyped]
 from sklearn.pipeline import Pipeline
 
 from mlspec import kinds, runtime
@@ -19,8 +21,12 @@ from mlspec.runtime import fitting, pickled
 from tests.runtime.training_data import CLASSIFY, REGRESS, params, table, trained
 
 FAMILIES = [
-    kind for kind in kinds.names("mlspec.families") if kind not in ("custom", "torch.custom") and not kind.startswith("keras.")
-]  # what Keras trains is in tests/test_families_keras.py
+    kind
+    for kind in kinds.names("mlspec.families")
+    if kind not in ("custom", "torch.custom", "persistence") and not kind.startswith("keras.")
+]
+"""What learns; that tomorrow is as today is in tests/test_windows.py, what Keras trains in tests/test_families_keras.py."""
+
 QUICK: dict[str, Any] = {
     "sklearn.mlp": {"solver": "lbfgs", "hidden_layer_sizes": [4], "max_iter": 5000, "alpha": 1.0},
     "sklearn.random_forest": {"n_estimators": 10},
@@ -74,6 +80,20 @@ def test_the_model_is_what_scikit_learns_own_fit_of_the_pipeline_gives(tmp_path:
         again = clone(model).fit(table(), table()["churn"].to_numpy().astype(np.str_))
     np.testing.assert_array_equal(model.predict_proba(table()), again.predict_proba(table()))
     np.testing.assert_array_equal(model[-1].coef_, again[-1].coef_)
+
+
+def test_blas_has_one_thread_whichever_thread_asks_for_it() -> None:
+    """threadpoolctl lets only the first thread that ever set a limit set another: steps at the same time computed otherwise."""
+
+    def limit() -> list[int]:
+        with fitting.one_blas_thread():
+            return [one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"]
+
+    assert set(limit()) == {1}
+    with ThreadPoolExecutor(1) as other, ThreadPoolExecutor(1) as third:
+        assert set(other.submit(limit).result()) == {1}
+        assert set(third.submit(limit).result()) == {1}
+        assert set(limit()) == {1}
 
 
 @pytest.mark.parametrize(
