@@ -46,9 +46,9 @@ emulators: $(VENV)/.dev ## an aarch64 processor and a Cortex-M4 under qemu
 	touch $@
 
 # Those of the backends have what exports need, too: the lock of a project that has some.
-.venvs/%/.done: requirements/%.txt requirements/edge.txt requirements/torch.txt build/wheel/.done
+.venvs/%/.done: requirements/%.txt requirements/edge.txt requirements/keras.txt build/wheel/.done
 	mkdir -p build/locks
-	$(BIN)/python -c 'import sys; from mlspec.bundle import lock; print(lock(*sys.argv[1:]), end="")' $* $(if $(findstring server,$*),,edge torch) > build/locks/$*.txt
+	$(BIN)/python -c 'import sys; from mlspec.bundle import lock; print(lock(*sys.argv[1:]), end="")' $* $(if $(findstring server,$*),,edge keras) > build/locks/$*.txt
 	$(UV) venv --quiet --clear --python $(BIN)/python .venvs/$*
 	$(INSTALL) --python .venvs/$*/bin/python -r build/locks/$*.txt
 	$(INSTALL) --python .venvs/$*/bin/python --no-deps --reinstall build/wheel/mlspec-*.whl

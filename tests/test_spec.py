@@ -347,7 +347,7 @@ UNREALISED = [
     ("{project: {profile: startup}}", ["project.profile"]),
     ("{task: {modality: tabular}}", []),
     ("{task: {modality: image}}", []),
-    ("{task: {modality: text}}", ["task.modality"]),
+    ("{task: {modality: text}}", []),
     ("{evaluation: {explain: shap}}", ["evaluation.explain"]),
     ("{evaluation: {champion: {}}}", ["evaluation.champion"]),
     ("{data: {engine: spark, version: {engine: dvc}}}", ["data.version.engine", "data.engine"]),

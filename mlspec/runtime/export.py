@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -126,12 +126,16 @@ def write(export: Export, made: Lowered, place: Path, about: Json, fed: np.ndarr
 
 def made_scores(place: Path, fed: np.ndarray[Any, Any], about: Json) -> np.ndarray[Any, Any]:
     """What the written model answers to rows that are already numbers."""
-    ends = np.cumsum([one.get("size", 1) for one in about["inputs"]])[:-1]
-    rows = []
-    for row in fed:
-        parts = zip(about["inputs"], np.split(row, ends), strict=True)
-        rows.append({one["name"]: _back(numbers.tolist(), one) for one, numbers in parts})
-    return proof.scores(place, rows)
+    return proof.scores(place, [dict(_named(row.tolist(), about["inputs"])) for row in fed])
+
+
+def _named(numbers: Sequence[float], inputs: Sequence[Json]) -> Iterator[tuple[str, Any]]:
+    """Yield the columns of a row that is fed as numbers."""
+    place = 0
+    for one in inputs:
+        size = one.get("size", 1)
+        yield one["name"], numbers[place : place + size] if "size" in one else _back(numbers[place], one)
+        place += size
 
 
 def _back(number: float, column: Json) -> Any:
