@@ -99,11 +99,11 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-ONCE = {"spoken-digits": "prefect"}
-"""A minute a backend: what is new in it is the reading of files, and `digits` has the rest."""
+KERAS = ("--set", "model.kind=keras.cnn", "--set", "exports=[]")
+"""The network of a spec, trained by Keras."""
 
-PAIRS = [(backend, spec) for backend in BACKENDS for spec in SPECS if ONCE.get(spec, backend) == backend]
-PAIRS += [("airflow", "breast-cancer"), ("airflow", "churn")]
+PAIRS: list[tuple[str, str, tuple[str, ...]]] = [(backend, spec, ()) for backend in BACKENDS for spec in SPECS]
+PAIRS += [("airflow", "breast-cancer", ()), ("airflow", "churn", ()), ("kfp", "digits", KERAS)]
 """Airflow takes half a minute for each: the small one and the one with all types of columns stand for the others."""
 
 
@@ -114,26 +114,29 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place.parent if "PYTEST_XDIST_WORKER" in os.environ else place
 
 
-def reference_of(spec: Path, folder: Path, shared: Path) -> Ran:
+def reference_of(spec: Path, words: tuple[str, ...], folder: Path, shared: Path) -> Ran:
     """What the local runner makes of a spec: run once, whichever process asks first."""
-    kept = shared / f"{spec.stem}.ran"
-    with (shared / f"{spec.stem}.lock").open("w") as lock:
+    name = "-".join((spec.stem, *words)).replace("/", "_")
+    kept = shared / f"{name}.ran"
+    with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kept.exists():
-            kept.write_bytes(pickle.dumps(here(folder, spec)))
+            kept.write_bytes(pickle.dumps(here(folder, spec, *words)))
     ran: Ran = pickle.loads(kept.read_bytes())
     return ran
 
 
-@pytest.mark.parametrize(("backend", "spec"), PAIRS)
-def test_the_same_everywhere(backend: str, spec: str, folder: Path, shared: Path) -> None:
+@pytest.mark.parametrize(
+    ("backend", "spec", "words"), PAIRS, ids=["-".join((backend, spec, *words[1::2])) for backend, spec, words in PAIRS]
+)
+def test_the_same_everywhere(backend: str, spec: str, words: tuple[str, ...], folder: Path, shared: Path) -> None:
     path = ROOT / "specs" / f"{spec}.yaml"
     (folder / "here").mkdir()
     (folder / "there").mkdir()
-    reference = reference_of(path, folder / "here", shared)
+    reference = reference_of(path, words, folder / "here", shared)
     assert reference.state == "succeeded"
     assert {of_all(name) for name in reference.evidence} >= set(EVIDENCE)
-    compared = there(folder / "there", backend, path)
+    compared = there(folder / "there", backend, path, *words)
     assert compared.state == "succeeded"
     assert set(compared.steps) == set(reference.steps)
     assert set(compared.steps.values()) == {"succeeded"}
