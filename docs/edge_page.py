@@ -54,7 +54,8 @@ export (`tflite`, `tflite_int8`, …):
 | `model.tflite`, `model.xml` with `model.bin`, `model.onnx`, or `model.c` with `model.h` | the model, its features included; a \
 TensorFlow Lite model is there as `model.h` too |
 | `metadata.json`, `labels.txt` | what to feed it (columns, words of each category, missing values), its classes and threshold, \
-metrics, limits, digest; the model file carries the same, columns that are counted (`x0`, `x1`, …) as one entry with a `count` |
+metrics, limits, digest; the model file carries the same, 100 columns and more that are \
+counted (`x0`, `x1`, …) as one entry with a `count` |
 | `runner.py` | runs it: `python runner.py rows.jsonl`, or `from runner import Model`. It needs NumPy and the runtime, nothing \
 else; `--check` compares the files with `SHA256SUMS` |
 | `bench.py` | measures it where it lies: `result.json` |

@@ -42,6 +42,8 @@ PROGRAMS: dict[str, tuple[Build, list[str]]] = {
     "what another one reads stays": (twice, ["conv2d", "relu", "mul", "concat"]),
     "zeros of same": (lambda p, x: p.conv2d(padded(p, x), KERNEL, 0.0, (1, 1), "valid"), ["conv2d"]),
     "zeros that same has at the other end stay": (lambda p, x: p.conv2d(padded(p, x), KERNEL, 0.0, (2, 2), "valid"), ["pad", "conv2d"]),
+    "nothing is added": (lambda p, x: p.add("sub", p.add("mul", p.add("exp", x), numbers(p, 1.0)), numbers(p, 0.0, 0.0, 0.0)), ["exp"]),
+    "a larger shape stays": (lambda p, x: p.add("add", p.part(x, (0, 0, 0), (6, 5, 1)), numbers(p, 0.0, 0.0, 0.0)), ["slice", "add"]),
     "computed twice": (lambda p, x: p.add("add", p.add("exp", x), p.add("exp", x)), ["exp", "add"]),
     "shares of logarithms of shares": (lambda p, x: p.add("softmax", p.add("log", p.add("softmax", x))), ["softmax"]),
     "a shape after another": (lambda p, x: p.reshape(p.reshape(x, 30, 3), 15, 6), []),

@@ -15,6 +15,9 @@ LAYERS = ("dense", "dense_each", "conv2d", "depthwise_conv2d")
 OUTPUTS = {"dense": 0, "dense_each": 0, "conv2d": 0, "depthwise_conv2d": 3}
 """The axis of the weights that a layer's outputs lie on."""
 
+SAME_WITH = {"add": 0.0, "sub": 0.0, "mul": 1.0, "div": 1.0}
+"""The second number with which an operation leaves the first as it is."""
+
 ACTIVATIONS = {"dense": ("relu",), "dense_each": ("relu",), "conv2d": ("relu", "relu6"), "depthwise_conv2d": ("relu", "relu6")}
 
 
@@ -23,7 +26,7 @@ def fused(program: Program) -> Program:
 
     A layer takes up what each of its outputs is multiplied with and what is added to it (so that batch norm is no operation of
     its own), a "relu" or "relu6" that it can do, and zeros around an image that its windows look at anyhow. What is computed
-    twice is computed once. Only float32's last digits change.
+    twice is computed once, and what changes nothing not at all. Only float32's last digits change.
     """
     return _Fuser(program).made
 
@@ -39,7 +42,7 @@ class _Fuser:
         self.made = grown.rewritten(lambda made, node, takes: made.add(node.operation, *takes, **node.settings))
 
     def _written(self, made: Program, node: Node, takes: Sequence[Value]) -> Value:
-        value = self._joined(made, node, takes)
+        value = self._needless(made, node, takes) or self._joined(made, node, takes)
         if value is None:
             key = (node.operation, tuple(one.index for one in takes), tuple(sorted(node.settings.items())))
             value = self.seen.get(key)
@@ -49,16 +52,23 @@ class _Fuser:
             self.nodes[value.index] = made.nodes[-1]
         return value
 
-    def _joined(self, made: Program, node: Node, takes: Sequence[Value]) -> Value | None:
-        """The operation as part of the one before it, which nothing else reads from; None where it stays by itself."""
+    def _needless(self, made: Program, node: Node, takes: Sequence[Value]) -> Value | None:
+        """What has the result already, or as good as; None where the operation does something."""
+        if node.operation in SAME_WITH and takes[1].index in made.constants and node.gives.shape == takes[0].shape:
+            changes = made.constants[takes[1].index] != SAME_WITH[node.operation]
+            return None if changes.any() else takes[0]
         before = self.nodes.get(takes[0].index)
         if node.operation == "softmax" and before and before.operation == "log":
             # shares of the logarithms of shares are the shares
             shares = self.nodes.get(before.takes[0].index)
-            if shares and shares.operation == "softmax":
-                return shares.gives
+            return shares.gives if shares and shares.operation == "softmax" else None
         if node.operation == "reshape" and before and before.operation == "reshape":
             return made.reshape(before.takes[0], *node.settings["shape"])
+        return None
+
+    def _joined(self, made: Program, node: Node, takes: Sequence[Value]) -> Value | None:
+        """The operation as part of the one before it, which nothing else reads from; None where it stays by itself."""
+        before = self.nodes.get(takes[0].index)
         if before is None or node.takes[0].index not in self.once:
             return None
         if node.operation in ("conv2d", "depthwise_conv2d") and before.operation == "pad":

@@ -46,20 +46,24 @@ def metadata(model: Any, lowered: Lowered, export: Export, params: Mapping[str, 
     }
 
 
+MANY = 100
+"""From how many columns on that are counted it pays to count them."""
+
+
 def inside(about: Json) -> str:
-    """Return what of the metadata travels in the model file, as JSON: all of it, and columns that are counted as one entry.
+    """Return what of the metadata travels in the model file, as JSON: all of it, and many columns that are counted as one entry.
 
     Thousands of pixels would outweigh the model. Inputs of one type whose names differ in a number alone, one more each time, are
-    the first of them and a `count`: x0, x1 and x2 are {"name": "x0", "type": "number", "values": [], "count": 3}.
+    the first of them and a `count`: x0 to x783 are {"name": "x0", "type": "number", "values": [], "count": 784}.
     """
-    runs: list[Json] = []
+    runs: list[list[Json]] = []
     for one in about["inputs"]:
-        last = runs[-1] if runs else None
-        if last is not None and one == {**_counted(last, last.get("count", 1)), "values": []}:
-            last["count"] = last.get("count", 1) + 1
+        if runs and one == {**_counted(runs[-1][0], len(runs[-1])), "values": []}:
+            runs[-1].append(one)
         else:
-            runs.append(dict(one))
-    return json.dumps({**about, "inputs": runs}, sort_keys=True)
+            runs.append([one])
+    told = [one for run in runs for one in ([{**run[0], "count": len(run)}] if len(run) >= MANY else run)]
+    return json.dumps({**about, "inputs": told}, sort_keys=True)
 
 
 def _counted(one: Json, more: int) -> Json:
