@@ -75,10 +75,18 @@ class Export(Kind):
         """Return the operators that the written model needs of its runtime, sorted."""
         raise NotImplementedError
 
+    def remarks(self, place: Path) -> dict[str, Any]:
+        """Return what else its proof tells of the written model, as plain JSON."""
+        return {}
 
-def load(asked: Mapping[str, Any]) -> Export:
-    """Return the export that plain JSON describes; raise KeyError or ValidationError for what lowering cannot have written."""
-    member = kinds.load(__package__, str(asked["kind"])).model_validate(dict(asked))
+
+def load(asked: Mapping[str, Any], max_drop: float | None = None) -> Export:
+    """Return the export that plain JSON describes; raise KeyError or ValidationError for what lowering cannot have written.
+
+    Limits travel beside an export; `max_drop` is the one that some ways of writing go by.
+    """
+    limit = {} if max_drop is None else {"max_drop": Percent(max_drop)}
+    member = kinds.load(__package__, str(asked["kind"])).model_validate({**asked, **limit})
     assert isinstance(member, Export), member
     return member
 

@@ -77,7 +77,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
 
 def external(params: Mapping[str, Any], file_digest: Any) -> dict[str, Any]:
     """Return what decides besides the params, for cache keys: the versions of what writes and runs the format."""
-    export = load(params["export"])
+    export = load(params["export"], params["limits"]["max_drop"])
     names = [name.replace("_", "-") for name in NEEDED.get(export.kind, ())]
     micros = [micro.PACKAGE] if isinstance(export, Tflite) and export.on_micro else []
     return {name: _version(name) for name in (*names, *micros)}
@@ -97,7 +97,7 @@ def lacking(kind: str) -> str:
 
 
 def _member(params: Mapping[str, Any]) -> Export:
-    export = load(params["export"])
+    export = load(params["export"], params["limits"]["max_drop"])
     if absent := lacking(export.kind):
         message = f"`kind: {export.kind}` cannot be written: {absent}"
         raise Problem(Finding("missing-library", message, (*params["route"], "kind"), help=INSTALL))
@@ -168,6 +168,7 @@ def _proof(
         "operations": len(made.program.nodes),
         "macs": macs(made.program),
         "runtime": about["runtime"],
+        **export.remarks(place),
     }
     if pruned := getattr(model.named_steps["model"], "pruned_", None):
         told["pruned"] = dict(pruned)
