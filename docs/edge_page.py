@@ -49,8 +49,8 @@ export (`tflite`, `tflite_int8`, …):
 
 | file | |
 |---|---|
-| `model.tflite`, `model.xml` with `model.bin`, `model.onnx`, or `model.c` with `model.h` | the model, its features included; a \
-TensorFlow Lite model is there as `model.h` too |
+| `model.tflite`, `model.xml` with `model.bin`, `model.onnx`, `model.mlpackage`, or `model.c` with `model.h` | the model, its \
+features included; a TensorFlow Lite model is there as `model.h` too |
 | `metadata.json`, `labels.txt` | what to feed it (columns, words of each category, missing values), its classes and threshold, \
 metrics, limits, digest; the model file carries the same |
 | `runner.py` | runs it: `python runner.py rows.jsonl`, or `from runner import Model`. It needs NumPy and the runtime, nothing \
@@ -109,8 +109,13 @@ and the C code compiled by this machine's compiler; all on x86-64, row by row wh
 The exports of a run are each run in a process of their own; the figures below are of one process.
 
 Not run for this table: no device; nothing on ARM, neither real nor emulated; not TensorFlow Lite Micro. Sizes and answers are of
-the files; what can be shown of other processors without a device is in [emulators.md](emulators.md). {missing} are accepted in a
-spec and not written.
+the files; what can be shown of other processors without a device is in [emulators.md](emulators.md). {missing}
+
+`coreml` is written and not run: Core ML runs on Apple's systems only. In a proof all that needs a run (agreement, metrics, speed,
+memory) is `unproven`, and says so; size, operators and stored numbers are those of the file. The package is an ML program for one
+row, for iOS 16 and macOS 13, computed in float32; `float16` stores the weights of layers in float16, `weights` in 8 bits. The
+tests read packages back and compute every operation as coremltools means it. On a Mac `bench.py` holds the answers to the sample
+rows against those of the model's program; that branch of `runner.py` has never been run by us.
 
 Times are of one row on {processor} ({cores} cores, one thread, Python {python}); all ways of a format ran block after block in
 turn. They say nothing about a device: compare them with each other. "Slower" is more than 1.05 times the float model's time.
@@ -179,9 +184,10 @@ def _tolerances() -> Iterator[str]:
 
 
 def _missing() -> str:
-    """The formats of the union that nothing writes; one of the user's own is not ours to write."""
+    """Say which formats of the union nothing writes; one of the user's own is not ours to write."""
     found: list[Any] = [kinds.load("mlspec.exports", kind) for kind in kinds.names("mlspec.exports") if kind != "custom"]
-    return " and ".join(f"`{one.model_fields['kind'].default}`" for one in found if not one.realised)
+    named = " and ".join(f"`{one.model_fields['kind'].default}`" for one in found if not one.realised)
+    return f"Accepted in a spec and not written: {named}." if named else ""
 
 
 def _families(told: Json) -> Iterator[str]:

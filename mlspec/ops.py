@@ -194,9 +194,10 @@ def extras(pipeline: Pipeline) -> tuple[str, ...]:
     from mlspec.fields import NETWORKS  # of the spec's models, which a step can do without
 
     asked = list(_asked(pipeline))
-    exports = any(name == EXPORT.name for name, _ in asked)
+    exports = {params["export"]["kind"] for name, params in asked if name == EXPORT.name}
     networks = any(str((params.get("model") or {}).get("kind", "")).startswith(NETWORKS) for _, params in asked)
-    return (*(("edge",) if exports else ()), *(("torch",) if networks else ()))
+    coreml = ("coreml",) if "coreml" in exports else ()
+    return (*(("edge",) if exports else ()), *coreml, *(("torch",) if networks else ()))
 
 
 def unkept(pipeline: Pipeline) -> Iterator[Finding]:

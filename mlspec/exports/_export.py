@@ -39,6 +39,9 @@ class Export(Kind):
     runtime: ClassVar[str] = ""
     """The distribution that runs the format, and is asked of the device."""
 
+    anywhere: ClassVar[bool] = True
+    """Whether the format runs on the systems that mlspec itself runs on; if not, `elsewhere` says where."""
+
     device: str | None = Field(None, description="The device it is meant for, such as `raspberry_pi_4`.", min_length=1)
     quantize: Quantize = Field(
         "none",
@@ -58,6 +61,11 @@ class Export(Kind):
         yield {"quantize": "none"}
         if integers.layers(program):
             yield from ({"quantize": one} for one in cls.quantizes)
+
+    @classmethod
+    def elsewhere(cls) -> str:
+        """Say why this machine cannot run the format, though it may write it; nothing where it can."""
+        return ""
 
     def write(self, program: Program, place: Path, about: str, calibration: np.ndarray[Any, Any]) -> None:
         """Write the files of the model into a directory. `about` is the JSON text that travels as its metadata.

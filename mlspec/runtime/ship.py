@@ -51,6 +51,8 @@ def _export(one: Json, inputs: Mapping[str, Path]) -> Json:
     ]
     named = [{**entry, "name": f"{one['name']}: {entry['name']}"} for entry in found]
     warnings = [*_pruned(proof), *_controlled(proof)]
+    if unproven := proof.get("unproven"):
+        warnings.append(f"{unproven}: it was written and not run; run bench.py there, then `mlspec bench`")
     if timing.get("slower_than_float"):
         before, after = (timing[part]["latency_ms"]["p50"] for part in ("float", "exported"))
         warnings.append(f"it is slower here than the same model in float32: {after:.3g} ms against {before:.3g} ms")

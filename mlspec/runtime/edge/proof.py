@@ -163,6 +163,16 @@ def agreement(source: Answers, exported: Answers, threshold: float | None) -> fl
     return float((same | undecided).mean())
 
 
+def uncompared(judge: Judge, source: Answers, slices: Sequence[Slice]) -> Json:
+    """Return what `parity` and `compared` would, of an export that cannot be run here: only the source's part is known."""
+    names = ("not_finite", "max_difference", "mean_difference", "rows_off", *(("agreement",) if source.labels else ()))
+    told = compared(judge, source, source, slices)
+    for one in (told["metrics"], *(part["metrics"] for part in told["slices"])):
+        for pair in one.values():
+            pair |= {"exported": dict.fromkeys(pair["source"]), "drop": None}
+    return {"parity": {"rows": len(source.guess), **dict.fromkeys(names)}, **told}
+
+
 def compared(judge: Judge, source: Answers, exported: Answers, slices: Sequence[Slice]) -> Json:
     """Measure source and export on the same rows: each metric with its interval, over all and in each slice."""
     said = {"source": judge.estimates(source), "exported": judge.estimates(exported)}

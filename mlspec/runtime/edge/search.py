@@ -123,7 +123,9 @@ def _skipped(formats: Sequence[str], device: str | None) -> Iterator[tuple[str, 
     profile = None if device is None else devices.find(device)
     for kind in _formats(formats):
         if absent := export.lacking(kind):
-            yield kind, f"{absent}: {export.INSTALL}"
+            yield kind, f"{absent}: {export.install(kind)}"
+        elif elsewhere := _member(kind).elsewhere():
+            yield kind, elsewhere
         elif profile is not None and (why := devices.supports(profile, kind)):
             yield kind, why
 
@@ -151,8 +153,7 @@ def _given(sources: Mapping[str, Path], params: Json) -> Given:
 
 
 def _of_format(kind: str, given: Given, place: Path, device: str | None, tell: Tell) -> Iterator[Tried]:
-    member = kinds.load("mlspec.exports", kind)
-    assert issubclass(member, Export)
+    member = _member(kind)
     profile = None if device is None else devices.find(device)
     for fields in member.variants(given.made.program):
         one = Tried(_named(kind, fields), {"kind": kind, **fields, **({"device": device} if device else {})}, {})
@@ -163,6 +164,12 @@ def _of_format(kind: str, given: Given, place: Path, device: str | None, tell: T
             tell(one.name)
             _try(one, given, place / one.name.replace(" ", "_"))
         yield one
+
+
+def _member(kind: str) -> type[Export]:
+    member = kinds.load("mlspec.exports", kind)
+    assert issubclass(member, Export)
+    return member
 
 
 def _named(kind: str, fields: Mapping[str, Any]) -> str:
