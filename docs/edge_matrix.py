@@ -197,7 +197,7 @@ def ways(export: type[Export]) -> tuple[str, ...]:
 def lacks(kind: str, export: type[Export]) -> dict[str, str]:
     """Return the ways that a format has not, with what is said of them."""
     known = ", ".join(export.quantizes) or "nothing else"
-    absent = [way for way in get_args(Quantize) if way not in ways(export)]
+    absent = [way for way in get_args(Quantize) if way.removesuffix("_aware") not in ways(export)]
     return {way: f"`{kind}` has no `quantize: {way}`; besides `none` it has {known}" for way in absent}
 
 

@@ -99,6 +99,16 @@ and never more than the 1 % that the proof allows; of numbers the mean distance,
 `max_drop`. The proof says how many layers went back (`accuracy_control`); where all of them did nothing is shortened, and the
 export fails. Measured on `sklearn.svm` of this page with `max_drop: 0.1 %`: 1 of 3 layers goes back, agreement rises from 0.9931
 to 0.9971, and the files from 174 to 179 kB. `mlspec optimize` tries it.
+
+`quantize: int8_aware` trains for int8 (`torch.mlp`, `torch.cnn`): after training, and pruning, the network learns to answer as
+before while weights and what layers take are rounded, for 10 epochs (`compress: {{quantize_aware: {{epochs: 10}}}}`); the network
+before is the teacher. The model that passes the gates is the one after that, with weights that int8 holds exactly, and every
+format that has `int8` writes it the same way. Other families are refused
+([EDG007](rules.md#quantization-training-without-network)). It is no gain where int8 loses nothing: on the digits, 3 seeds, both
+networks, agreement is 0.995 to 1.000 with it and without. Where ranges are wide (each pixel multiplied by a random number,
+log-normal with σ 1.2) the mean of 3 seeds changes for `torch.mlp` from 0.952 to 0.962 (`tflite`), 0.954 to 0.958 (`onnx`) and
+0.961 to 0.967 (`openvino`), and for `torch.cnn` from 0.906 to 0.904, 0.906 to 0.902 and 0.919 to 0.930. Compare with a run
+without it.
 """
 
 NOT_RUN = """\
@@ -214,7 +224,8 @@ def _format(told: Json, kind: str) -> Iterator[str]:
     head = HEAD_OF_C if kind == "c" else HEAD
     absent = ", ".join(f"`{way}`" for way in told["lacks"][kind])
     yield f"## {TITLES[kind]}: `kind: {kind}`\n"
-    yield f"Not to be had in this format: {absent}; `mlspec lint` says so ([EDG019](rules.md#quantization-not-for-format)).\n"
+    if absent:
+        yield f"Not to be had in this format: {absent}; `mlspec lint` says so ([EDG019](rules.md#quantization-not-for-format)).\n"
     if kind == "c":
         yield "The size is that of the source text. A device gives flash (tables, and code as estimated for Thumb-2) and RAM.\n"
     yield from (_line(head), "|---" * len(head) + "|")

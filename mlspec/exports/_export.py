@@ -53,6 +53,11 @@ class Export(Kind):
     max_latency_p95: Duration | None = Field(None, description="The longest time that 95 % of single predictions may take.")
     max_drop: Percent | None = Field(None, description="How much of the primary metric may be lost against the source model.")
 
+    @property
+    def way(self) -> str:
+        """How numbers are written: what was trained for int8 is written as int8."""
+        return "int8" if self.quantize == "int8_aware" else self.quantize
+
     @classmethod
     def variants(cls, program: Program) -> Iterator[dict[str, Any]]:
         """Yield the fields of each way to write a program in this format, the plain one first: what `mlspec optimize` tries."""
@@ -100,7 +105,10 @@ def load(asked: Mapping[str, Any], max_drop: float | None = None) -> Export:
 
 
 def equalised(program: Program, quantize: str, calibration: np.ndarray[Any, Any]) -> Program:
-    """Return a program as `int8` takes it, the same in float32: channels that share a scale are of about equal size."""
+    """Return a program as `int8` takes it, the same in float32: channels that share a scale are of about equal size.
+
+    What was trained for int8 has learned with the channels as they are.
+    """
     from mlspec.tensor import equalise
 
     return equalise.equalised(program, calibration) if quantize == "int8" else program

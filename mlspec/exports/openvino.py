@@ -57,7 +57,7 @@ class Openvino(Export):
     @field_validator("accuracy_control", mode="after")
     @classmethod
     def _controls_something(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and info.data.get("quantize", "int8") != "int8":
+        if value and info.data.get("quantize", "int8") not in ("int8", "int8_aware"):
             raise fault("contradiction", "`accuracy_control` is of `quantize: int8`", "write `quantize: int8`, or leave it out")
         if value and info.data.get("max_drop", "") is None:
             raise fault("contradiction", "`accuracy_control` needs a `max_drop` to keep", "such as `max_drop: 1 %`")
@@ -77,7 +77,7 @@ class Openvino(Export):
         from mlspec.tensor import integers, onnx
         from mlspec.tensor.trees import walked
 
-        if self.preset != "mixed" and self.quantize != "int8":
+        if self.preset != "mixed" and self.way != "int8":
             message = f"`preset: {self.preset}` is of `quantize: int8`, and this is `quantize: {self.quantize}`"
             raise Problem(Finding("cannot-quantize", message, ("preset",), help="`quantize: int8`, or leave it out"))
         if self.quantize != "none" and not integers.layers(program):

@@ -49,6 +49,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     """
     export = _member(params)
     model = pickled.read(inputs["model"])
+    _refuse_unaware(export, model, params)
     metrics = read_json(inputs["metrics"])
     train, test = pl.read_parquet(inputs["train"]), pl.read_parquet(inputs["test"])
     made = lowered(model)
@@ -109,6 +110,14 @@ def _member(params: Mapping[str, Any]) -> Export:
         message = f"`kind: {export.kind}` cannot be written: {absent}"
         raise Problem(Finding("missing-library", message, (*params["route"], "kind"), help=install(export.kind)))
     return export
+
+
+def _refuse_unaware(export: Export, model: Any, params: Mapping[str, Any]) -> None:
+    """Raise Problem where an export is to be of a model that was trained for int8, and this one was not."""
+    if export.quantize == "int8_aware" and not hasattr(model.named_steps["model"], "quantize_aware_"):
+        message = f"`quantize: int8_aware` is of networks that are trained for it, and `{params['model']['kind']}` is not"
+        help_text = "`quantize: int8`, which quantizes after training"
+        raise Problem(Finding("cannot-quantize", message, (*params["route"], "quantize"), help=help_text))
 
 
 def spread(table: pl.DataFrame, count: int) -> pl.DataFrame:
@@ -183,6 +192,8 @@ def _proof(
     }
     if pruned := getattr(model.named_steps["model"], "pruned_", None):
         told["pruned"] = dict(pruned)
+    if aware := getattr(model.named_steps["model"], "quantize_aware_", None):
+        told["quantize_aware"] = dict(aware)
     if export.kind == "openvino":
         default = proof.scores(place, rows, "default")
         told["device_default"] = {"max_difference": float(np.abs(default.astype(float) - found).max(initial=0.0))}

@@ -50,6 +50,7 @@ TOLERANCES = {
     "dynamic": Tolerance(0.99, None),
     "int16x8": Tolerance(0.99, None),
     "int8": Tolerance(0.99, None),
+    "int8_aware": Tolerance(0.99, None),
 }
 """For float32: half of a unit in the last place of a probability, many times over, is far below 1e-4; a difference above it is
 another model. Eight bits hold 256 steps, so that no bound on a probability holds for all: there labels and metrics decide."""
