@@ -230,10 +230,14 @@ def own_estimator(task: str, seed: int) -> Any:
 
 
 def formats() -> dict[str, type[Export]]:
-    """Return the formats that are realised, in the order of the page."""
+    """Return the formats that are written and run here, in the order of the page."""
     found: dict[str, Any] = {kind: kinds.load("mlspec.exports", kind) for kind in kinds.names("mlspec.exports")}
     order = {kind: place for place, kind in enumerate(("tflite", "openvino", "onnx", "c"))}
-    return {kind: found[kind] for kind in sorted(found, key=lambda one: order.get(one, len(order))) if found[kind].realised}
+    return {
+        kind: found[kind]
+        for kind in sorted(found, key=lambda one: order.get(one, len(order)))
+        if found[kind].realised and found[kind].anywhere
+    }
 
 
 def ways(export: type[Export]) -> tuple[str, ...]:
@@ -244,7 +248,7 @@ def ways(export: type[Export]) -> tuple[str, ...]:
 def lacks(kind: str, export: type[Export]) -> dict[str, str]:
     """Return the ways that a format has not, with what is said of them."""
     known = ", ".join(export.quantizes) or "nothing else"
-    absent = [way for way in get_args(Quantize) if way not in ways(export)]
+    absent = [way for way in get_args(Quantize) if way.removesuffix("_aware") not in ways(export)]
     return {way: f"`{kind}` has no `quantize: {way}`; besides `none` it has {known}" for way in absent}
 
 

@@ -208,11 +208,11 @@ def _training(project: Project, dump: Mapping[str, Any]) -> dict[str, Any]:
     if project.model is None or not project.model.kind.startswith(NETWORKS):
         return {}
     told = {name: dump[name] for name in ("early_stopping", "checkpoint", "mixed_precision")}
-    if project.compress:
-        from mlspec.spec.compress import pruned
+    if project.compress or project.exports:
+        from mlspec.spec.compress import aware, pruned
 
-        prune = pruned(project)
-        told |= {"prune": prune.model_dump(mode="json")} if prune else {}
+        found = {"prune": pruned(project), "quantize_aware": aware(project)}
+        told |= {name: one.model_dump(mode="json") for name, one in found.items() if one}
     return {"training": told}
 
 

@@ -192,10 +192,10 @@ ALL: dict[str, Op] = {
 def extras(pipeline: Pipeline) -> tuple[str, ...]:
     """Return the locks, besides that of its backend, which the steps of a pipeline need: for exports, for networks."""
     asked = list(_asked(pipeline))
-    exports = any(name == EXPORT.name for name, _ in asked)
+    exports = {params["export"]["kind"] for name, params in asked if name == EXPORT.name}
     models = {str((params.get("model") or {}).get("kind", "")).partition(".")[0] for _, params in asked}
     network = next(((name,) for name in ("keras", "torch") if name in models), ())  # the lock of Keras holds PyTorch, too
-    return (*(("edge",) if exports else ()), *network)
+    return (*(("edge",) if exports else ()), *(("coreml",) if "coreml" in exports else ()), *network)
 
 
 def unkept(pipeline: Pipeline) -> Iterator[Finding]:

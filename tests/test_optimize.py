@@ -133,8 +133,8 @@ def test_without_dev_rows_there_is_nothing_to_choose_by(network: Path, tmp_path:
 
 
 def test_an_unknown_format(network: Path) -> None:
-    with pytest.raises(Problem, match="there is no format `coreml`"):
-        searched(network, "coreml")
+    with pytest.raises(Problem, match="there is no format `caffe`"):
+        searched(network, "caffe")
 
 
 def tried(name: str, size: int, ms: float, verdict: str = "pass") -> Tried:

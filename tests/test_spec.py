@@ -365,7 +365,7 @@ UNREALISED = [
         "{hardware: {training: {cpu: 2, memory: 4 GiB, spot: true}, serving: {cpu: 1}}}",
         ["hardware.serving"],
     ),
-    ("{exports: [{kind: onnx}, {kind: coreml}]}", ["exports[1].kind"]),
+    ("{exports: [{kind: onnx}, {kind: custom, entrypoint: 'own:write'}]}", ["exports[1].kind"]),
     (
         "{deployment: {target: local}, monitoring: {}, retraining: {on: data_drift}, feedback: {}}",
         ["deployment", "monitoring", "feedback"],

@@ -39,6 +39,9 @@ class Export(Kind):
     runtime: ClassVar[str] = ""
     """The distribution that runs the format, and is asked of the device."""
 
+    anywhere: ClassVar[bool] = True
+    """Whether the format runs on the systems that mlspec itself runs on; if not, `elsewhere` says where."""
+
     device: str | None = Field(None, description="The device it is meant for, such as `raspberry_pi_4`.", min_length=1)
     quantize: Quantize = Field(
         "none",
@@ -50,6 +53,11 @@ class Export(Kind):
     max_latency_p95: Duration | None = Field(None, description="The longest time that 95 % of single predictions may take.")
     max_drop: Percent | None = Field(None, description="How much of the primary metric may be lost against the source model.")
 
+    @property
+    def way(self) -> str:
+        """How numbers are written: what was trained for int8 is written as int8."""
+        return "int8" if self.quantize == "int8_aware" else self.quantize
+
     @classmethod
     def variants(cls, program: Program) -> Iterator[dict[str, Any]]:
         """Yield the fields of each way to write a program in this format, the plain one first: what `mlspec optimize` tries."""
@@ -58,6 +66,11 @@ class Export(Kind):
         yield {"quantize": "none"}
         if integers.layers(program):
             yield from ({"quantize": one} for one in cls.quantizes)
+
+    @classmethod
+    def elsewhere(cls) -> str:
+        """Say why this machine cannot run the format, though it may write it; nothing where it can."""
+        return ""
 
     def write(self, program: Program, place: Path, about: str, calibration: np.ndarray[Any, Any]) -> None:
         """Write the files of the model into a directory. `about` is the JSON text that travels as its metadata.
@@ -75,16 +88,27 @@ class Export(Kind):
         """Return the operators that the written model needs of its runtime, sorted."""
         raise NotImplementedError
 
+    def remarks(self, place: Path) -> dict[str, Any]:
+        """Return what else its proof tells of the written model, as plain JSON."""
+        return {}
 
-def load(asked: Mapping[str, Any]) -> Export:
-    """Return the export that plain JSON describes; raise KeyError or ValidationError for what lowering cannot have written."""
-    member = kinds.load(__package__, str(asked["kind"])).model_validate(dict(asked))
+
+def load(asked: Mapping[str, Any], max_drop: float | None = None) -> Export:
+    """Return the export that plain JSON describes; raise KeyError or ValidationError for what lowering cannot have written.
+
+    Limits travel beside an export; `max_drop` is the one that some ways of writing go by.
+    """
+    limit = {} if max_drop is None else {"max_drop": Percent(max_drop)}
+    member = kinds.load(__package__, str(asked["kind"])).model_validate({**asked, **limit})
     assert isinstance(member, Export), member
     return member
 
 
 def equalised(program: Program, quantize: str, calibration: np.ndarray[Any, Any]) -> Program:
-    """Return a program as `int8` takes it, the same in float32: channels that share a scale are of about equal size."""
+    """Return a program as `int8` takes it, the same in float32: channels that share a scale are of about equal size.
+
+    What was trained for int8 has learned with the channels as they are.
+    """
     from mlspec.tensor import equalise
 
     return equalise.equalised(program, calibration) if quantize == "int8" else program

@@ -42,7 +42,7 @@ class Onnx(Export):
 
             if not integers.layers(program):
                 raise nothing_to_quantize(self.quantize)
-            quantized(program, place / FILE, self.quantize, calibration)
+            quantized(program, place / FILE, self.way, calibration)
 
     def shortened(self, place: Path) -> Mapping[str, int]:
         import onnx

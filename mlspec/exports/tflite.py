@@ -84,7 +84,7 @@ class Tflite(Export):
         from mlspec.tensor import micro, tflite
         from mlspec.tensor.trees import walked
 
-        if self.io == "integer" and self.quantize not in WITH_RANGES:
+        if self.io == "integer" and self.way not in WITH_RANGES:
             message = (
                 f"`io: integer` needs the ranges that `quantize: int8` finds; with `quantize: {self.quantize}` there are none"
             )
@@ -97,7 +97,7 @@ class Tflite(Export):
             data = quantized(
                 simple,
                 data,
-                self.quantize,
+                self.way,
                 calibration,
                 ends=self.io == "integer",
                 granularity=self._granularity(),
@@ -111,7 +111,7 @@ class Tflite(Export):
 
     def _refuse_odd(self) -> None:
         """Raise Problem for a way to shorten numbers that means nothing beside the others."""
-        if self.granularity != "auto" and self.quantize not in WITH_GRANULARITY:
+        if self.granularity != "auto" and self.way not in WITH_GRANULARITY:
             message = f"`granularity: {self.granularity}` is of scales, and `quantize: {self.quantize}` has none"
             raise Problem(Finding("cannot-quantize", message, ("granularity",), help="`quantize: int8`, or leave it out"))
         if self.layers != "all" and (self.quantize == "none" or self.io == "integer"):

@@ -106,7 +106,7 @@ def instructed(estimator: Any, training: Mapping[str, Any], states: Any) -> None
         estimator.set_params(early_stopping_rounds=int(stopping["patience"]), min_delta=float(stopping["min_delta"]))
     if training.get("mixed_precision"):
         estimator.set_params(mixed_precision=training["mixed_precision"])
-    estimator.set_params(**{name: training[name] for name in ("prune", "distill") if training.get(name)})
+    estimator.set_params(**{name: training[name] for name in ("prune", "distill", "quantize_aware") if training.get(name)})
     estimator.states = states
 
 
@@ -133,7 +133,7 @@ def dropped(rate: float) -> Iterator[dict[str, Any]]:
 SEQUENCE = Needs(places=True)
 """Steps and pixels are standardised by channel, inside the network: each place by itself would lose what they have in common."""
 
-OWN: dict[str, Any] = {"min_delta": 0.0, "mixed_precision": "auto", "prune": None, "distill": None}
+OWN: dict[str, Any] = {"min_delta": 0.0, "mixed_precision": "auto", "prune": None, "distill": None, "quantize_aware": None}
 """Settings that only the spec's `training` and `compress` have."""
 
 PARTS = ("states", "lessons", "_ready")
@@ -146,7 +146,8 @@ class NetworkRegressor(Estimator):
     `body` describes its layers and `shape` how a row is read. Once fitted, `layers_` are its layers as plain dicts with NumPy
     arrays, channels last, so that PyTorch is needed to predict but not to unpickle; `history_` has the loss and a metric of each
     epoch, on training rows and on those held back; `n_iter_` are the epochs that were trained, of which `best_epoch_` counts.
-    `lessons` are what a teacher says of the training rows, a column a class; one that was pruned has `pruned_`.
+    `lessons` are what a teacher says of the training rows, a column a class; one that was pruned has `pruned_`, one that was
+    trained for int8 `quantize_aware_`.
     """
 
     layers_: Body

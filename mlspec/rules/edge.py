@@ -12,6 +12,7 @@ from mlspec.rules._case import Case
 from mlspec.rules._columns import seen
 from mlspec.rules._families import HISTOGRAMS, LEAST_IN_A_LEAF, ROUNDS, TREES
 from mlspec.rules._rule import ERROR, INFO, WARNING, Hit, rule
+from mlspec.spec.compress import AWARE
 
 LEAVES_A_ROW = 0.03
 """Leaves that a fully grown tree has for each training row, at the least of what we measured (0.04 to 0.22)."""
@@ -254,7 +255,7 @@ def too_few_calibration_rows(case: Case) -> Iterator[Hit]:
     https://ai.google.dev/edge/litert/conversion/tensorflow/quantization/post_training_quantization asks for 100 to 500 rows.
     """
     for route, export, _, _ in exports(case):
-        if export.quantize != "int8":
+        if export.way != "int8":
             continue
         rows, there = export.calibration_rows, case.split_rows.train if case.split_rows else None
         at = (*route, "calibration_rows") if case.wrote(*route, "calibration_rows") else (*route, "quantize")
@@ -265,12 +266,13 @@ def too_few_calibration_rows(case: Case) -> Iterator[Hit]:
             yield Hit(f"{rows} rows are to find the ranges, and training has about {there}", at, help=f"write at most {there}")
 
 
-@rule("EDG007", (WARNING, ERROR, ERROR), reads="exports model")
+@rule("EDG007", ERROR, reads="exports model")
 def quantization_training_without_network(case: Case) -> Iterator[Hit]:
     """The model is to learn with int8 numbers, and its family cannot.
 
     ## Why this is bad
-    Only networks that are trained by gradients feel the rounding while they learn; scikit-learn's models do not.
+    Only networks whose layers we train by gradients can feel the rounding while they learn, and of those only dense layers and
+    convolutions (`torch.mlp`, `torch.cnn`). The run would stop when it exports the model, after all the training.
 
     ## Bad
     ```yaml
@@ -288,11 +290,10 @@ def quantization_training_without_network(case: Case) -> Iterator[Hit]:
     Unsafe: the trained model is quantized instead.
 
     ## Source
-    The guide, "Quantization Details: quantization-aware: train with quantization"; measured: with full ranges int8 after training
-    lost nothing.
+    The guide, "Quantization Details: quantization-aware: train with quantization"; Jacob et al. (2018), arXiv:1712.05877.
     """
     kind = family(case)
-    for route, export, _, _ in exports(case) if kind.startswith("sklearn.") and kind not in TREES else ():
+    for route, export, _, _ in exports(case) if kind and kind not in (*AWARE, *TREES) else ():
         if export.quantize == "int8_aware":
             yield Hit(
                 f"`{kind}` cannot be trained with int8 numbers",
@@ -816,7 +817,7 @@ def quantization_not_for_format(case: Case) -> Iterator[Hit]:
     Measured: what the quantizers of LiteRT, ONNX Runtime and OpenVINO (NNCF) write for these formats.
     """
     for route, export, _, _ in exports(case):
-        if export.realised and export.quantize not in ("none", *export.quantizes):
+        if export.realised and export.way not in ("none", *export.quantizes):
             yield Hit(
                 f"`{export.kind}` has no `quantize: {export.quantize}`",
                 (*route, "quantize"),

@@ -25,14 +25,16 @@ from mlspec.runtime.edge.device import runner
 from mlspec.runtime.edge.metadata import device_rows, inside, metadata
 from mlspec.runtime.slices import slices
 from mlspec.tensor.cost import macs
+from mlspec.tensor.program import run as run_program
+from mlspec.tensor.trees import walked
 
 Json = dict[str, Any]
 NEEDED = {
     "tflite": ("ai_edge_litert", "ai_edge_quantizer"),
     "onnx": ("onnx", "onnxruntime"),
     "openvino": ("openvino", "onnx", "nncf"),
+    "coreml": ("coremltools",),
 }
-INSTALL = "pip install 'mlspec[edge]'"
 
 MEASURED = 0.5
 """Seconds of predictions that are timed, for the export, and for the same format without quantization."""
@@ -46,6 +48,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     """
     export = _member(params)
     model = pickled.read(inputs["model"])
+    _refuse_unaware(export, model, params)
     metrics = read_json(inputs["metrics"])
     train, test = pl.read_parquet(inputs["train"]), pl.read_parquet(inputs["test"])
     made = lowered(model)
@@ -54,7 +57,7 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
     with whole(outputs["bundle"]) as place:
         write(export, made, place, about, fed)
         picked = bundle.samples(fed, int(params["seed"]))
-        scores = made_scores(place, picked, about)
+        scores = run_program(walked(made.program), picked) if export.elsewhere() else made_scores(place, picked, about)
         more = {"micro": micro.tried(place, picked, scores)} if isinstance(export, Tflite) and export.on_micro else {}
         proved = {**_proof(export, place, model, made, about, test, params), **more}
         proved["requirements"] += verdicts.of_micro(proved, list(params["route"]))
@@ -70,16 +73,16 @@ def run(inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping
         "quantize": export.quantize,
         "size": proved["size"],
         **told,
-        "p95_ms": timing["exported"]["latency_ms"]["p95"],
+        "p95_ms": timing["exported"]["latency_ms"]["p95"] if "exported" in timing else None,
     }
 
 
 def external(params: Mapping[str, Any], file_digest: Any) -> dict[str, Any]:
     """Return what decides besides the params, for cache keys: the versions of what writes and runs the format."""
-    export = load(params["export"])
+    export = load(params["export"], params["limits"]["max_drop"])
     names = [name.replace("_", "-") for name in NEEDED.get(export.kind, ())]
     micros = [micro.PACKAGE] if isinstance(export, Tflite) and export.on_micro else []
-    return {name: _version(name) for name in (*names, *micros)}
+    return {**{name: _version(name) for name in (*names, *micros)}, **({"elsewhere": why} if (why := export.elsewhere()) else {})}
 
 
 def _version(name: str) -> str:
@@ -95,12 +98,25 @@ def lacking(kind: str) -> str:
     return f"{', '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed" if absent else ""
 
 
+def install(kind: str) -> str:
+    """Return the command that installs what a format needs."""
+    return f"pip install 'mlspec[{'coreml' if kind == 'coreml' else 'edge'}]'"
+
+
 def _member(params: Mapping[str, Any]) -> Export:
-    export = load(params["export"])
+    export = load(params["export"], params["limits"]["max_drop"])
     if absent := lacking(export.kind):
         message = f"`kind: {export.kind}` cannot be written: {absent}"
-        raise Problem(Finding("missing-library", message, (*params["route"], "kind"), help=INSTALL))
+        raise Problem(Finding("missing-library", message, (*params["route"], "kind"), help=install(export.kind)))
     return export
+
+
+def _refuse_unaware(export: Export, model: Any, params: Mapping[str, Any]) -> None:
+    """Raise Problem where an export is to be of a model that was trained for int8, and this one was not."""
+    if export.quantize == "int8_aware" and not hasattr(model.named_steps["model"], "quantize_aware_"):
+        message = f"`quantize: int8_aware` is of networks that are trained for it, and `{params['model']['kind']}` is not"
+        help_text = "`quantize: int8`, which quantizes after training"
+        raise Problem(Finding("cannot-quantize", message, (*params["route"], "quantize"), help=help_text))
 
 
 def spread(table: pl.DataFrame, count: int) -> pl.DataFrame:
@@ -150,19 +166,23 @@ def _back(number: float, column: Json) -> Any:
 def _proof(
     export: Export, place: Path, model: Any, made: Lowered, about: Json, test: pl.DataFrame, params: Mapping[str, Any]
 ) -> Json:
-    rows = device_rows(model, made, test)
-    found = proof.scores(place, rows)
     source = evaluate.answer(model, test, params["task"], params.get("threshold"))
-    exported = proof.answers(found, source, about)
     judge = evaluate.Judge(evaluate.wanted(params), params, evaluate.groups(test, params.get("group_by")))
-    compared = proof.compared(judge, source, exported, slices(test, params.get("slices") or ()))
-    files = {one.name: one.stat().st_size for one in bundle.model_files(place)}
+    parts = slices(test, params.get("slices") or ())
+    if unproven := export.elsewhere():
+        compared = {**proof.uncompared(judge, source, parts), "unproven": unproven}
+    else:
+        rows = device_rows(model, made, test)
+        found = proof.scores(place, rows)
+        exported = proof.answers(found, source, about)
+        parity = proof.parity(source, exported, found, about["threshold"])
+        compared = {"parity": parity, **proof.compared(judge, source, exported, parts)}
+    files = {name: one.stat().st_size for name, one in bundle.named(place).items()}
     told = {
         "name": params["name"],
         "format": export.kind,
         "quantize": export.quantize,
         "primary": params["primary"],
-        "parity": proof.parity(source, exported, found, about["threshold"]),
         **compared,
         "files": files,
         "size": sum(files.values()),
@@ -173,9 +193,12 @@ def _proof(
         "macs": macs(made.program),
         "runtime": about["runtime"],
         "computed": [{key: one[key] for key in ("kind", "takes", "gives")} for one in about["computed"]],
+        **export.remarks(place),
     }
     if pruned := getattr(model.named_steps["model"], "pruned_", None):
         told["pruned"] = dict(pruned)
+    if aware := getattr(model.named_steps["model"], "quantize_aware_", None):
+        told["quantize_aware"] = dict(aware)
     if export.kind == "openvino":
         default = proof.scores(place, rows, "default")
         told["device_default"] = {"max_difference": float(np.abs(default.astype(float) - found).max(initial=0.0))}
@@ -185,6 +208,8 @@ def _proof(
 
 def _timing(export: Export, place: Path, made: Lowered, about: Json) -> Json:
     """Measure the export here, and what it is quantized from: one that is slower than that is told of."""
+    if unproven := export.elsewhere():
+        return {"unproven": unproven}
     told: Json = {"exported": proof.timing(place, MEASURED)}
     if export.quantize == "none":
         return told

@@ -50,7 +50,9 @@ def _export(one: Json, inputs: Mapping[str, Path]) -> Json:
         *verdicts.of_memory(proof, timing, one["limits"]),
     ]
     named = [{**entry, "name": f"{one['name']}: {entry['name']}"} for entry in found]
-    warnings = list(_pruned(proof))
+    warnings = [*_pruned(proof), *_controlled(proof)]
+    if unproven := proof.get("unproven"):
+        warnings.append(f"{unproven}: it was written and not run; run bench.py there, then `mlspec bench`")
     if timing.get("slower_than_float"):
         before, after = (timing[part]["latency_ms"]["p50"] for part in ("float", "exported"))
         warnings.append(f"it is slower here than the same model in float32: {after:.3g} ms against {before:.3g} ms")
@@ -81,6 +83,12 @@ def _pruned(proof: Json) -> Iterator[str]:
             f"pruned by single weights: {told['zeros']:,} of {before:,} are zero; the files are as large and as slow as before, "
             "and only their compressed download is smaller"
         )
+
+
+def _controlled(proof: Json) -> Iterator[str]:
+    told = proof.get("accuracy_control")
+    if told is not None:
+        yield f"accuracy control: {told['in_float']} of {told['layers']} layers went back to float32"
 
 
 def _manifest(params: Mapping[str, Any], inputs: Mapping[str, Path]) -> Json:

@@ -18,6 +18,10 @@ PRUNED = ("torch.mlp", "torch.cnn")
 """What can be pruned: whole units of a recurrent layer, or of attention, hang together otherwise."""
 
 
+AWARE = PRUNED
+"""What can be trained for int8: layers that are dense or convolutions, one after the other."""
+
+
 class Prune(Section):
     """Weights that matter little are left out, and the others are trained on."""
 
@@ -52,6 +56,12 @@ class Distill(Section):
     )
 
 
+class QuantizeAware(Section):
+    """After training the network learns to answer the same with the roundings of int8; its weights are what int8 holds."""
+
+    epochs: Count = Field(10, description="Passes over the training rows, in which the network before is the teacher.")
+
+
 class ArchitectureSearch(Section):
     """A search for a better structure."""
 
@@ -66,6 +76,9 @@ class Compress(Section):
     )
     distill: Annotated[Distill | None, Later("the model learns from the labels alone", but=NETWORKS)] = Field(
         None, description="Learn from a larger model. It is no gain by itself: compare with a run without it."
+    )
+    quantize_aware: Annotated[QuantizeAware | None, Later("the model is trained without roundings", but=AWARE)] = Field(
+        None, description="Train for int8, which an export with `quantize: int8_aware` does anyway."
     )
     search: Annotated[ArchitectureSearch | None, Later("the structure is the one that the spec gives")] = Field(
         None, description="Search for a better structure."
@@ -82,3 +95,14 @@ def distilled(project: Project) -> Distill | None:
     """Return how the model of a spec learns from a teacher, where it can."""
     compress, model = project.compress, project.model
     return compress.distill if compress and model and model.kind.startswith(NETWORKS) else None
+
+
+def aware(project: Project) -> QuantizeAware | None:
+    """Return how the model of a spec is trained for int8, where it can be and something asks for it."""
+    compress, model = project.compress, project.model
+    if model is None or model.kind not in AWARE:
+        return None
+    if compress and compress.quantize_aware:
+        return compress.quantize_aware
+    wanted: tuple[Any, ...] = project.exports
+    return QuantizeAware.model_construct() if any(one.quantize == "int8_aware" for one in wanted) else None

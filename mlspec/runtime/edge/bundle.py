@@ -40,15 +40,20 @@ def complete(place: Path, about: Mapping[str, Any], export: Export) -> None:
 def files_digest(place: Path) -> str:
     """Return the SHA-256 of the model's own files, by name."""
     whole = hashlib.sha256()
-    for file in model_files(place):
-        whole.update(f"{file.name}\0{digest(file)}\n".encode())
+    for name, file in named(place).items():
+        whole.update(f"{name}\0{digest(file)}\n".encode())
     return whole.hexdigest()
 
 
 def model_files(place: Path) -> list[Path]:
-    """Return the files that are the model, by name."""
-    files = sorted(place.glob("model.*"))
-    return [one for one in files if one.name not in EXTRAS or not (place / EXTRAS[one.name]).is_file()]
+    """Return the files that are the model, by name; a format may be a directory of them."""
+    found = [one for top in sorted(place.glob("model.*")) for one in (sorted(top.rglob("*")) if top.is_dir() else [top])]
+    return [one for one in found if one.is_file() and (one.name not in EXTRAS or not (place / EXTRAS[one.name]).is_file())]
+
+
+def named(place: Path) -> dict[str, Path]:
+    """Return the files that are the model by where they lie."""
+    return {one.relative_to(place).as_posix(): one for one in model_files(place)}
 
 
 def download(files: Sequence[Path]) -> int:

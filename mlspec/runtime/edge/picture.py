@@ -18,6 +18,7 @@ def of_exports(exports: Sequence[Json]) -> Drawing | None:
         [
             Point(one["name"], one["proof"]["size"], one["timing"]["exported"]["latency_ms"]["p50"], None, one["verdict"])
             for one in exports
+            if "exported" in one["timing"]
         ]
     )
 

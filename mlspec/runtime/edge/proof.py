@@ -50,6 +50,7 @@ TOLERANCES = {
     "dynamic": Tolerance(0.99, None),
     "int16x8": Tolerance(0.99, None),
     "int8": Tolerance(0.99, None),
+    "int8_aware": Tolerance(0.99, None),
 }
 """For float32: half of a unit in the last place of a probability, many times over, is far below 1e-4; a difference above it is
 another model. Eight bits hold 256 steps, so that no bound on a probability holds for all: there labels and metrics decide."""
@@ -161,6 +162,16 @@ def agreement(source: Answers, exported: Answers, threshold: float | None) -> fl
     else:
         undecided = np.abs(expected[:, source.positive] - threshold) <= EQUAL
     return float((same | undecided).mean())
+
+
+def uncompared(judge: Judge, source: Answers, slices: Sequence[Slice]) -> Json:
+    """Return what `parity` and `compared` would, of an export that cannot be run here: only the source's part is known."""
+    names = ("not_finite", "max_difference", "mean_difference", "rows_off", *(("agreement",) if source.labels else ()))
+    told = compared(judge, source, source, slices)
+    for one in (told["metrics"], *(part["metrics"] for part in told["slices"])):
+        for pair in one.values():
+            pair |= {"exported": dict.fromkeys(pair["source"]), "drop": None}
+    return {"parity": {"rows": len(source.guess), **dict.fromkeys(names)}, **told}
 
 
 def compared(judge: Judge, source: Answers, exported: Answers, slices: Sequence[Slice]) -> Json:

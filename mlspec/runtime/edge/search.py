@@ -123,7 +123,9 @@ def _skipped(formats: Sequence[str], device: str | None) -> Iterator[tuple[str, 
     profile = None if device is None else devices.find(device)
     for kind in _formats(formats):
         if absent := export.lacking(kind):
-            yield kind, f"{absent}: {export.INSTALL}"
+            yield kind, f"{absent}: {export.install(kind)}"
+        elif elsewhere := _member(kind).elsewhere():
+            yield kind, elsewhere
         elif profile is not None and (why := devices.supports(profile, kind)):
             yield kind, why
 
@@ -151,8 +153,7 @@ def _given(sources: Mapping[str, Path], params: Json) -> Given:
 
 
 def _of_format(kind: str, given: Given, place: Path, device: str | None, tell: Tell) -> Iterator[Tried]:
-    member = kinds.load("mlspec.exports", kind)
-    assert issubclass(member, Export)
+    member = _member(kind)
     profile = None if device is None else devices.find(device)
     for fields in member.variants(given.made.program):
         one = Tried(_named(kind, fields), {"kind": kind, **fields, **({"device": device} if device else {})}, {})
@@ -165,10 +166,20 @@ def _of_format(kind: str, given: Given, place: Path, device: str | None, tell: T
         yield one
 
 
+def _member(kind: str) -> type[Export]:
+    member = kinds.load("mlspec.exports", kind)
+    assert issubclass(member, Export)
+    return member
+
+
 def _named(kind: str, fields: Mapping[str, Any]) -> str:
     """Such as `tflite int8 per_channel`, `tflite int8 dense layers`; the plain one is called like its format."""
-    words = [str(value) if name != "layers" else f"{value} layers" for name, value in fields.items() if value != "none"]
+    words = [_word(name, value) for name, value in fields.items() if value != "none"]
     return " ".join([kind, *words])
+
+
+def _word(name: str, value: Any) -> str:
+    return name.replace("_", " ") if value is True else f"{value} layers" if name == "layers" else str(value)
 
 
 def _try(one: Tried, given: Given, place: Path) -> None:
@@ -191,7 +202,7 @@ def _failed(why: str) -> Json:
 
 
 def _measured(one: Tried, given: Given, place: Path) -> tuple[Json, Callable[[Array], Array]]:
-    form = load(one.asked)
+    form = load(one.asked, given.params["limits"]["max_drop"])
     about = metadata(given.model, given.made, form, {**given.params, "export": one.asked, "route": ROUTE}, given.metrics)
     export.write(form, given.made, place, about, given.calibration)
     run = runner.Model(place).run
@@ -274,7 +285,7 @@ def _proven(one: Tried, sources: Mapping[str, Path], params: Json, place: Path) 
     """Prove a variant as an export of a run is proven: written in another process, run there by its own runner, on test rows."""
     outputs = {name: place / f"proven {one.name}" / name for name in ("bundle", "proof", "timing")}
     inputs = {name: sources[name] for name in ("model", "train", "test", "metrics")}
-    asked = {**load(one.asked).model_dump(mode="json"), **one.asked}
+    asked = {**load(one.asked, params["limits"]["max_drop"]).model_dump(mode="json"), **one.asked}
     asked = {name: value for name, value in asked.items() if name not in params["limits"]}
     more = {"name": "chosen", "export": asked, "route": ROUTE}
     try:
@@ -307,7 +318,8 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     for name, proved in found["proofs"].items():
         if proved["verdict"] != "fail":
             asked = told[name]["export"]
-            fields = [f"{key}: {value}" for key, value in asked.items() if key != "device" and value != "none"]
+            told_of = [(key, "true" if value is True else value) for key, value in asked.items()]
+            fields = [f"{key}: {value}" for key, value in told_of if key != "device" and value != "none"]
             fields += [f"device: {json.dumps(asked['device'])}"] if "device" in asked else []
             fields += [f"max_size: {-(-proved['size'] * 11 // 10_000)} kB", f"max_drop: {100 * found['max_drop']:g} %"]
             made.append(f"  - {{{', '.join(fields)}}}")

@@ -25,7 +25,24 @@ def entry(
 
 
 def of_proof(proof: Json, limits: Json, route: list[str | int]) -> Iterator[dict[str, Any]]:
-    """Yield the verdicts that are the same on every machine."""
+    """Yield the verdicts that are the same on every machine. What an export answers is unproven where it could not be run."""
+    unproven = proof.get("unproven")
+    for one in _of_answers(proof, route):
+        yield {**one, "value": None, "verdict": "unproven", "reason": unproven} if unproven else one
+    if proof["quantize"] != "none":
+        stored = sum(count for kind, count in proof["numbers"].items() if kind in ("int8", "uint8", "int4", "float16"))
+        reason = "" if stored else "the file holds no shortened weights: nothing was quantized"
+        yield entry("shortened weights", "> 0", stored, stored > 0, [*route, "quantize"], reason)
+    if limits["max_size"] is not None:
+        size, most = proof["size"], limits["max_size"]
+        reason = f"the limit is {most:,} bytes, the files have {size:,}: {size - most:,} too many" if size > most else ""
+        yield entry("size in bytes", f"<= {most}", size, size <= most, [*route, "max_size"], reason)
+    if limits["max_drop"] is not None:
+        drop = _drop(proof, float(limits["max_drop"]), [*route, "max_drop"])
+        yield {**drop, "verdict": "unproven", "reason": unproven} if unproven else drop
+
+
+def _of_answers(proof: Json, route: list[str | int]) -> Iterator[dict[str, Any]]:
     found, quantize = proof["parity"], proof["quantize"]
     tolerance = TOLERANCES[quantize]
     how: list[str | int] = [*route, "quantize" if quantize != "none" else "kind"]
@@ -33,25 +50,14 @@ def of_proof(proof: Json, limits: Json, route: list[str | int]) -> Iterator[dict
     yield entry(
         "rows without a finite answer", "<= 0", broken, not broken, how, f"of {found['rows']} test rows" if broken else ""
     )
-    if found.get("agreement") is not None:
+    if "agreement" in found:
         agreement = found["agreement"]
-        yield entry(
-            "label agreement with the model", f">= {tolerance.agreement:g}", agreement, agreement >= tolerance.agreement, how
-        )
+        passed = agreement is not None and agreement >= tolerance.agreement
+        yield entry("label agreement with the model", f">= {tolerance.agreement:g}", agreement, passed, how)
     if tolerance.difference is not None:
         worst = found["max_difference"]
         passed = worst is not None and worst <= tolerance.difference
         yield entry("largest difference from the model", f"<= {tolerance.difference:g}", worst, passed, how)
-    if quantize != "none":
-        stored = sum(count for kind, count in proof["numbers"].items() if kind in ("int8", "uint8", "int4", "float16"))
-        reason = "" if stored else "the file holds no shortened weights: nothing was quantized"
-        yield entry("shortened weights", "> 0", stored, stored > 0, how, reason)
-    if limits["max_size"] is not None:
-        size, most = proof["size"], limits["max_size"]
-        reason = f"the limit is {most:,} bytes, the files have {size:,}: {size - most:,} too many" if size > most else ""
-        yield entry("size in bytes", f"<= {most}", size, size <= most, [*route, "max_size"], reason)
-    if limits["max_drop"] is not None:
-        yield _drop(proof, float(limits["max_drop"]), [*route, "max_drop"])
 
 
 def _drop(proof: Json, most: float, route: list[str | int]) -> dict[str, Any]:
@@ -106,7 +112,7 @@ def of_memory(proof: Json, timing: Json, limits: Json) -> Iterator[dict[str, Any
     most = limits["memory"]
     if most is None:
         return
-    size, here = proof["size"], timing["exported"]["memory_mib"]
+    size = proof["size"]
     place: list[str | int] = ["hardware", "edge", "memory"]
     if size > most:
         yield entry("size in bytes", f"<= {most}", size, False, place, "the files alone need more memory than there is")
@@ -114,6 +120,12 @@ def of_memory(proof: Json, timing: Json, limits: Json) -> Iterator[dict[str, Any
     if proof.get("micro", {}).get("arena"):
         yield from of_arena(proof, most, place)
         return
+    if "unproven" in timing:
+        yield entry(
+            "memory in bytes", f"<= {most}", None, None, place, f"{timing['unproven']}: run bench.py there, then `mlspec bench`"
+        )
+        return
+    here = timing["exported"]["memory_mib"]
     reason = f"the process took {here:g} MiB here, above an interpreter with NumPy: bench.py measures it on the device"
     yield entry("memory in bytes", f"<= {most}", None, None, place, reason)
 
@@ -124,8 +136,11 @@ def of_timing(proof: Json, timing: Json, limits: Json, device: str | None, route
     if most is None:
         return
     limit, place = 1e3 * most, [*route, "max_latency_p95"]
-    measured = timing["exported"]["latency_ms"]["p95"]
     name, target = "95th percentile of latency in ms", f"<= {limit:g}"
+    if "unproven" in timing:
+        yield entry(name, target, None, None, place, f"{timing['unproven']}: run bench.py there, then `mlspec bench`")
+        return
+    measured = timing["exported"]["latency_ms"]["p95"]
     profile = None if device is None else devices.find(device)
     if device is None or (profile is not None and profile.name == HOST):
         reason = f"measured here, one row at a time, {timing['exported']['threads']} thread"

@@ -15,7 +15,9 @@ from mlspec.diagnostic import Finding, Problem, Route
 from mlspec.entrypoint import blame, load
 from mlspec.runtime.networks import pruning
 from mlspec.runtime.networks.layers import Chance, Network, built, fitted, loaded, run
+from mlspec.runtime.networks.rounding import Rounding
 from mlspec.runtime.networks.training import (
+    AT_ONCE,
     Plan,
     Progress,
     Rows,
@@ -29,6 +31,9 @@ from mlspec.runtime.networks.training import (
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
+
+GENTLY = 0.3
+"""What the learning rate is multiplied by while a network learns to round: it is where it should be, but for roundings."""
 
 
 def shape_of(asked: Sequence[int] | None, features: int, usual: str, route: Route) -> Shape:
@@ -144,6 +149,8 @@ def learn(estimator: Any, network: Any, rows: Rows, held: Rows | None, plan: Pla
     progress = learned(network, rows, held, plan, estimator.states)
     if estimator.settings["prune"]:
         network, progress = _pruned(estimator, network.cpu(), rows, held, plan, progress)
+    if estimator.settings["quantize_aware"]:
+        network, progress = _rounded(estimator, network.cpu(), rows, held, plan, progress)
     return network.cpu(), progress
 
 
@@ -178,8 +185,41 @@ def _pruned(
     again = replace(plan, epochs=int(asked["epochs"]), seed=seed_of(plan.seed, "pruned"))
     after = learned(found.network, rows, held, again, None, found.masks)
     estimator.pruned_ = {**asked, **found.told(network)}
+    return found.network, _both(before, after)
+
+
+def _rounded(
+    estimator: Any, network: Network, rows: Rows, held: Rows | None, plan: Plan, before: Progress
+) -> tuple[Network, Progress]:
+    """Let the network learn to answer the same while it rounds as int8 does; it is its own teacher."""
+    asked = estimator.settings["quantize_aware"]
+    made = Rounding(network, rows.features)
+    classes = plan.loss == "log_loss"
+    again = replace(
+        plan,
+        epochs=int(asked["epochs"]),
+        learning_rate=plan.learning_rate * GENTLY,
+        schedule="cosine",
+        seed=seed_of(plan.seed, "rounded"),
+        temperature=1.0,
+        labels=0.0,
+    )
+    masks = made.masks() if (estimator.settings["prune"] or {}).get("structured") is False else None
+    after = learned(made, _taught(network, rows, classes), held and _taught(network, held, classes), again, None, masks)
+    estimator.quantize_aware_ = dict(asked)
+    return made.cpu().rounded(), _both(before, after)
+
+
+def _taught(network: Network, rows: Rows, classes: bool) -> Rows:
+    """Rows with what a network itself says of them."""
+    with torch.no_grad():
+        said = torch.cat([network.eval()(rows.features[at : at + AT_ONCE]) for at in range(0, len(rows), AT_ONCE)])
+    return replace(rows, lessons=torch.softmax(said, dim=1) if classes else said)
+
+
+def _both(before: Progress, after: Progress) -> Progress:
     late = [{**one, "epoch": before.epoch + int(one["epoch"] or 0)} for one in after.history]
-    return found.network, replace(
+    return replace(
         after, epoch=before.epoch + after.epoch, best_epoch=before.epoch + after.best_epoch, history=[*before.history, *late]
     )
 

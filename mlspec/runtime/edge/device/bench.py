@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="how long to measure")
     parser.add_argument("--warm-up", type=int, default=50, help="predictions before that")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--precision", default="f32", choices=["f32", "default"], help="OpenVINO: what it computes in")
+    parser.add_argument("--precision", default="f32", choices=["f32", "default"], help="OpenVINO, Core ML: what it computes in")
     parser.add_argument("--out", default=str(HERE / "result.json"))
     given = parser.parse_args()
     wrong = check(HERE)

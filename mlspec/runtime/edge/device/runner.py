@@ -37,7 +37,7 @@ PERIODS = {"month": 12.0, "day_of_week": 7.0, "day_of_year": 365.2425, "hour": 2
 
 
 class Model:
-    """The model in a directory. `precision` is for OpenVINO: "f32", or "default" for what the processor prefers."""
+    """The model in a directory. `precision` is for OpenVINO and Core ML: "f32", or "default" for what the device prefers."""
 
     def __init__(self, place: Path | str = HERE, threads: int = 1, precision: str = "f32") -> None:
         self.place = Path(place)
@@ -336,7 +336,24 @@ def compiled(place: Path, threads: int, precision: str) -> Run:
     return run
 
 
-RUNTIMES = {"tflite": litert, "onnx": onnx_runtime, "openvino": open_vino, "c": compiled}
+def core_ml(place: Path, threads: int, precision: str) -> Run:
+    """Run a Core ML model, one row after the other; the processor computes in float32, other parts of the device in float16."""
+    if sys.platform != "darwin":
+        raise SystemExit("Core ML runs on Apple's systems only")
+    import coremltools  # type: ignore[import-untyped]
+
+    units = coremltools.ComputeUnit.ALL if precision == "default" else coremltools.ComputeUnit.CPU_ONLY
+    model = coremltools.models.MLModel(str(place / "model.mlpackage"), compute_units=units)
+
+    def run(numbers: Numbers) -> Numbers:
+        rows = (model.predict({"input": np.ascontiguousarray(numbers[at : at + 1])}) for at in range(len(numbers)))
+        made: Numbers = np.concatenate([np.asarray(one["output"], dtype=np.float32) for one in rows])
+        return made
+
+    return run
+
+
+RUNTIMES = {"tflite": litert, "onnx": onnx_runtime, "openvino": open_vino, "c": compiled, "coreml": core_ml}
 
 
 def check(place: Path) -> list[str]:
@@ -355,7 +372,7 @@ def main() -> int:
     parser.add_argument("rows", nargs="?", help="a file with a JSON object on each line; standard input without it")
     parser.add_argument("--scores", help="write the bare scores to this file (.npy) instead of printing predictions")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--precision", default="f32", choices=["f32", "default"], help="OpenVINO: what it computes in")
+    parser.add_argument("--precision", default="f32", choices=["f32", "default"], help="OpenVINO, Core ML: what it computes in")
     parser.add_argument("--check", action="store_true", help="only check that the files are those that were shipped")
     given = parser.parse_args()
     if given.check:
