@@ -122,7 +122,7 @@ class Openvino(Export):
         return {"accuracy_control": {"layers": len(layers), "in_float": sum(not _is_whole(node) for node in layers)}}
 
     def _shortened(self, path: Path, program: Program, calibration: np.ndarray[Any, Any], about: Mapping[str, Any]) -> Any:
-        """Shorten the numbers of layers but the exact ones; ranges are the least and the largest number seen (the default clips)."""
+        """Shorten the numbers of layers but the exact ones; ranges are the least and largest number seen (the default clips)."""
         import openvino
 
         model = openvino.Core().read_model(path)
