@@ -184,6 +184,20 @@ def test_what_is_exported_is_the_model_and_its_spectrum_stays_float(
         assert 0.9 * layers <= counts["int8"] <= 1.2 * layers + 100
 
 
+@pytest.mark.parametrize(("quantize", "short"), [("float16", "float16"), ("weights", "int8")])
+def test_a_spectrum_stays_float_in_core_ml(network: tuple[Any, Lowered], tmp_path: Path, quantize: str, short: str) -> None:
+    _, made = network
+    wanted = export({"kind": "coreml", "quantize": quantize})
+    wanted.write(made.program, tmp_path, "{}", np.zeros((1, made.program.width), dtype=np.float32))
+    exact, layers = (
+        sum(made.program.constants[node.takes[1].index].size for node in found(made.program))
+        for found in (integers.exact, integers.layers)
+    )
+    counts = wanted.shortened(tmp_path)
+    assert counts["float32"] >= exact
+    assert layers <= counts[short] <= 1.2 * layers
+
+
 SPEC = """\
 mlspec: 1
 project: {name: words}

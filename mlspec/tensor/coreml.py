@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mlspec.tensor import integers
 from mlspec.tensor.program import ROWS, Array, Node, Program, Value
 from mlspec.tensor.trees import walked
 from mlspec.tensor.windows import edges
@@ -54,6 +55,9 @@ SINGLE: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "softmax": ("softmax", {"axis": -1}),
 }
 """Operation on one number, or on the shares of one axis -> the same. By default some add a small number first; ours do not."""
+
+ENDS = ("", "_sum", "_flat", "_flat_sum", "_first", "_first_sum")
+"""What follows a value's name in that of its layer: before an activation, among flat rows, with channels first."""
 
 TO_FIRST, TO_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
@@ -99,15 +103,17 @@ def written(
             skip_model_load=True,
         )
         if quantize == "weights":
-            model = _in_8_bits(model)
+            model = _in_8_bits(model, [f"v{node.gives.index}" for node in integers.exact(simple)])
         _store(model, place, metadata)
 
 
-def _in_8_bits(model: Any) -> Any:
+def _in_8_bits(model: Any, exact: Sequence[str]) -> Any:
+    """Store the weights of layers in 8 bits, but of the exact ones, whose names are given."""
     from coremltools.optimize import coreml  # type: ignore[import-untyped]
 
     each = coreml.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", granularity="per_channel", weight_threshold=0)
-    config = coreml.OptimizationConfig(op_type_configs=dict.fromkeys(sorted(set(WEIGHTS.values())), each))
+    stay = {f"{name}{end}": None for name in exact for end in ENDS}
+    config = coreml.OptimizationConfig(op_type_configs=dict.fromkeys(sorted(set(WEIGHTS.values())), each), op_name_configs=stay)
     return coreml.linear_quantize_weights(model, config)
 
 
@@ -169,13 +175,15 @@ class _Writer:
 
     # layers
 
-    def _weights(self, array: Array) -> Any:
-        return self.builder.constexpr_cast(source_val=array.astype(np.float16), output_dtype="fp32") if self.short else array
+    def _weights(self, array: Array, node: Node) -> Any:
+        if not self.short or node.gives.index in self.program.exact:
+            return array
+        return self.builder.constexpr_cast(source_val=array.astype(np.float16), output_dtype="fp32")
 
     def _dense(self, node: Node, name: str) -> Any:
         x, weights, bias = (self.value(one) for one in node.takes)
         return self._activated(
-            lambda **named: self.builder.linear(x=x, weight=self._weights(weights), bias=bias, **named), node, name
+            lambda **named: self.builder.linear(x=x, weight=self._weights(weights, node), bias=bias, **named), node, name
         )
 
     def _dense_each(self, node: Node, name: str) -> Any:
@@ -186,14 +194,16 @@ class _Writer:
         _, weights, bias = (self.value(one) for one in node.takes)
         flat = self.builder.reshape(x=x, shape=(-1, node.takes[0].width))
         made = self._activated(
-            lambda **named: self.builder.linear(x=flat, weight=self._weights(weights), bias=bias, **named), node, f"{name}_flat"
+            lambda **named: self.builder.linear(x=flat, weight=self._weights(weights, node), bias=bias, **named),
+            node,
+            f"{name}_flat",
         )
         return self.builder.reshape(x=made, shape=shape, name=name)
 
     def _matmul(self, node: Node, name: str) -> Any:
         x, y = (self.value(one) for one in node.takes)
         if node.takes[1].index in self.program.constants:
-            y = self._weights(y)
+            y = self._weights(y, node)
         return self.builder.matmul(x=x, y=y, transpose_y=node.settings["transposed"], name=name)
 
     def _activated(self, write: Callable[..., Any], node: Node, name: str) -> Any:
@@ -212,7 +222,7 @@ class _Writer:
 
     def _convolve(self, node: Node, name: str, order: Sequence[int], **more: int) -> Any:
         kernel, bias = (self.value(one) for one in node.takes[1:])
-        weights = self._weights(np.ascontiguousarray(kernel.transpose(order)))
+        weights = self._weights(np.ascontiguousarray(kernel.transpose(order)), node)
         how = {**self._windows(node, kernel.shape[1:3]), **more}
         return self._on_image(
             node,
