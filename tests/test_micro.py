@@ -319,7 +319,7 @@ def test_the_kernels_count_for_cache_keys() -> None:
     from mlspec.runtime import export
 
     def told(device: str | None) -> dict[str, Any]:
-        return export.external({"export": {"kind": "tflite", "device": device}}, None)
+        return export.external({"export": {"kind": "tflite", "device": device}, "limits": {"max_drop": None}}, None)
 
     assert set(told("cortex_m4")) - set(told(None)) == {"tflite-micro"}
     assert (told("cortex_m4")["tflite-micro"] == "absent") is (find_spec("tflite_micro") is None)

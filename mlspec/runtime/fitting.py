@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import threadpoolctl  # type: ignore[import-untyped]
+import threadpoolctl
 from sklearn.pipeline import Pipeline
 
 from mlspec.diagnostic import Finding, Problem

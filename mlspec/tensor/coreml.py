@@ -79,8 +79,8 @@ def written(
     (`weights`); all is computed in float32.
     """
     with quiet():
-        import coremltools as ct  # type: ignore[import-untyped]
-        from coremltools.converters.mil.mil import Builder, Function, types  # type: ignore[import-untyped]
+        import coremltools as ct
+        from coremltools.converters.mil.mil import Builder, Function, types
         from coremltools.converters.mil.mil import Program as MilProgram
 
         target = ct.target.iOS16
@@ -109,7 +109,7 @@ def written(
 
 def _in_8_bits(model: Any, exact: Sequence[str]) -> Any:
     """Store the weights of layers in 8 bits, but of the exact ones, whose names are given."""
-    from coremltools.optimize import coreml  # type: ignore[import-untyped]
+    from coremltools.optimize import coreml
 
     each = coreml.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", granularity="per_channel", weight_threshold=0)
     stay = {f"{name}{end}": None for name in exact for end in ENDS}
@@ -331,7 +331,7 @@ def operations(place: Path) -> list[Any]:
 def stored(place: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Yield the type, as the protocol buffer calls it, and the shape of each constant of a written package."""
     found = operations(place)
-    from coremltools.proto import MIL_pb2  # type: ignore[import-untyped]
+    from coremltools.proto import MIL_pb2
 
     for one in found:
         for name, value in one.attributes.items() if one.type == "const" or one.type.startswith("constexpr_") else ():

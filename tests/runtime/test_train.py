@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-import threadpoolctl  # type: ignore[import-untyped]
+import threadpoolctl
 from sklearn.pipeline import Pipeline
 
 from mlspec import kinds, runtime

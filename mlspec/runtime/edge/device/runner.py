@@ -340,7 +340,7 @@ def core_ml(place: Path, threads: int, precision: str) -> Run:
     """Run a Core ML model, one row after the other; the processor computes in float32, other parts of the device in float16."""
     if sys.platform != "darwin":
         raise SystemExit("Core ML runs on Apple's systems only")
-    import coremltools  # type: ignore[import-untyped]
+    import coremltools
 
     units = coremltools.ComputeUnit.ALL if precision == "default" else coremltools.ComputeUnit.CPU_ONLY
     model = coremltools.models.MLModel(str(place / "model.mlpackage"), compute_units=units)
