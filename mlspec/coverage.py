@@ -31,6 +31,7 @@ CHECKED = {
     "requirements.volume": "lint asks for what so many decisions need",
     "requirements.error_cost": "lint asks for what so costly a mistake needs",
     "requirements.regulation": "lint asks for what such a regulation needs",
+    "task.modality": "lint asks for other splits of a series; sources and features decide what is read",
     "project.stakeholders": "`mlspec plan` asks for their yes to a risky change",
 }
 """What only lint or plan uses, with the reason; `*` stands for one name or position."""

@@ -205,7 +205,11 @@ FIXED = {
     "baseline.(sklearn.ridge)params.calibration_folds": ANOTHER,
     "baseline.(sklearn.ridge)params.class_weight": ANOTHER,
     "data.join": ANOTHER,
+    "data.sources.*.(audio)rate": ANOTHER,
+    "data.window": ANOTHER,
+    "features.*.(mel_spectrogram)rate": ANOTHER,
     "model.(torch.cnn)params.loss": ANOTHER,
+    "model.(torch.cnn)params.shape": ANOTHER,
     "model.(torch.cnn)params.validation_fraction": ANOTHER,
     "model.(torch.mlp)params.loss": ANOTHER,
     "model.(torch.mlp)params.validation_fraction": ANOTHER,
@@ -223,6 +227,7 @@ FIXED = {
     "model.(sklearn.ridge)params.calibration_folds": ANOTHER,
     "model.(sklearn.ridge)params.class_weight": ANOTHER,
     "requirements.business.*.name": ANOTHER,
+    "splits.ratios.*": ANOTHER,
     "training.tuning.space.*.values": ANOTHER,
 }
 """Fields of which no spec here takes another value, with the reason."""

@@ -871,3 +871,41 @@ def quantized_kernel(case: Case) -> Iterator[Hit]:
                 help="`float16` or `int16x8` in tflite, `int8` in openvino, `dynamic` in onnx; or `kernel: linear`",
                 related=(("the model is chosen here", ("model", "kind")),),
             )
+
+
+@rule("EDG021", WARNING, reads="exports hardware")
+def device_of_no_export(case: Case) -> Iterator[Hit]:
+    """`hardware.edge.device` is for exports that name no device, and each names its own.
+
+    ## Why this is bad
+    Who reads the spec takes the model to be made for that device, and nothing is.
+
+    ## Bad
+    ```yaml
+    exports: [{kind: tflite, device: raspberry_pi_4, max_size: 1 MB, max_drop: 1 %}]
+    hardware: {edge: {device: cortex_m7}}
+    ```
+
+    ## Good
+    ```yaml
+    exports: [{kind: tflite, max_size: 1 MB, max_drop: 1 %}]
+    hardware: {edge: {device: raspberry_pi_4}}
+    ```
+
+    ## Fix safety
+    None: either place may be the wrong one.
+
+    ## Source
+    The language: an export's own device counts.
+    """
+    edge = case.project.hardware.edge
+    wanted: tuple[Any, ...] = case.project.exports
+    named = [one.device for one in wanted if one.device is not None]
+    if edge is None or not wanted or len(named) < len(wanted) or edge.device in named:
+        return
+    yield Hit(
+        f"no export is for `{edge.device}`: each names a device of its own",
+        ("hardware", "edge", "device"),
+        help="leave one of them out",
+        related=(("such as this one", ("exports", 0, "device")),),
+    )
