@@ -46,9 +46,9 @@ emulators: $(VENV)/.dev ## an aarch64 processor and a Cortex-M4 under qemu
 	touch $@
 
 # Those of the backends have what exports need, too: the lock of a project that has some.
-.venvs/%/.done: requirements/%.txt requirements/edge.txt requirements/keras.txt build/wheel/.done
+.venvs/%/.done: requirements/%.txt requirements/edge.txt requirements/keras.txt requirements/micro.txt build/wheel/.done
 	mkdir -p build/locks
-	$(BIN)/python -c 'import sys; from mlspec.bundle import lock; print(lock(*sys.argv[1:]), end="")' $* $(if $(findstring server,$*),,edge keras) > build/locks/$*.txt
+	$(BIN)/python -c 'import sys; from mlspec.bundle import lock; print(lock(*sys.argv[1:]), end="")' $* $(if $(findstring server,$*),,edge keras micro) > build/locks/$*.txt
 	$(UV) venv --quiet --clear --python $(BIN)/python .venvs/$*
 	$(INSTALL) --python .venvs/$*/bin/python -r build/locks/$*.txt
 	$(INSTALL) --python .venvs/$*/bin/python --no-deps --reinstall build/wheel/mlspec-*.whl
@@ -93,6 +93,7 @@ lock: $(UV) ## resolve every lock anew; the others follow dev.txt, so that all e
 	$(COMPILE) --extra torch -c requirements/dev.txt -o requirements/torch.txt --upgrade
 	$(COMPILE) --extra keras -c requirements/dev.txt -o requirements/keras.txt --upgrade
 	$(COMPILE) --extra coreml -c requirements/dev.txt -o requirements/coreml.txt --upgrade
+	$(COMPILE) --extra micro -c requirements/dev.txt -o requirements/micro.txt --upgrade
 	$(subst pyproject.toml,,$(COMPILE)) --group device -c requirements/dev.txt -o requirements/device.txt --upgrade
 	$(COMPILE) --extra zenml $(FAMILIES) -c requirements/dev.txt -o requirements/zenml.txt --upgrade
 	$(COMPILE) --extra local --group zenml-server -c requirements/zenml.txt -o requirements/zenml-server.txt --upgrade

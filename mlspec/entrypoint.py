@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
+from _thread import RLock
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -16,6 +17,17 @@ OURS = Path(__file__).resolve().parent
 LIBRARIES = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib"))
 
 
+_importing = RLock()
+
+
+def imported(module: str) -> Any:
+    """Import a module, one at a time in this process: steps start side by side in threads, and two that import NumPy for the
+    first time can each meet a half of it.
+    """
+    with _importing:
+        return import_module(module)
+
+
 def load(text: str) -> Any:
     """Import what an entrypoint names; raise Problem where the module or the attribute is not there, or importing it fails.
 
@@ -24,7 +36,7 @@ def load(text: str) -> Any:
     module, _, attribute = text.partition(":")
     try:
         with blame(text, letting=ModuleNotFoundError):
-            found = import_module(module)
+            found = imported(module)
     except ModuleNotFoundError as error:
         help_text = f"put {module.replace('.', '/')}.py beside the spec, or install the package that holds it"
         raise Problem(Finding("entrypoint-not-found", f"cannot import {module!r}: {error}", help=help_text)) from None

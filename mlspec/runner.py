@@ -11,12 +11,12 @@ import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mlspec import ops, runtime
 from mlspec.diagnostic import Diagnostic, Finding, Problem, Severity
+from mlspec.entrypoint import imported
 from mlspec.ir import Pipeline, Step
 from mlspec.runtime import content, secret
 from mlspec.store import Record, Store
@@ -340,7 +340,7 @@ def _short(value: Any) -> str:
 
 def _still_holds(step: Step, inputs: Mapping[str, Path], params: Mapping[str, Any], outputs: Mapping[str, Path]) -> bool:
     """Ask an op that changes the world outside the store (the registry) whether what it did is still there."""
-    fresh = getattr(import_module(f"mlspec.runtime.{step.op.name}"), "fresh", None)
+    fresh = getattr(imported(f"mlspec.runtime.{step.op.name}"), "fresh", None)
     return bool(fresh is None or fresh(inputs, outputs, params))
 
 

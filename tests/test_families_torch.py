@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -549,6 +550,7 @@ def test_without_a_place_for_states_it_is_said(caplog: pytest.LogCaptureFixture,
     from mlspec.runtime.checkpoints import opened
 
     monkeypatch.delenv("MLSPEC_CHECKPOINTS", raising=False)
+    monkeypatch.setattr(logging.getLogger("mlspec.run"), "disabled", False)  # as libraries that set up logging leave it
     family = families.load({"kind": "torch.mlp"}, "classification")
     assert opened(family, {"training": ALL_STATES}) is None
     assert "set MLSPEC_CHECKPOINTS" in caplog.text

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from mlspec.entrypoint import imported
 from mlspec.ops import ALL
 from mlspec.runtime.trouble import told
 
@@ -61,7 +61,7 @@ def run(
 
 def perform(op: str, inputs: Mapping[str, Path], outputs: Mapping[str, Path], params: Mapping[str, Any]) -> dict[str, Any]:
     """Run an op in this process. `run` is the door; this is what is behind it, and what a child process does."""
-    facts = import_module(f"mlspec.runtime.{ALL[op].name}").run(inputs, outputs, params)
+    facts = imported(f"mlspec.runtime.{ALL[op].name}").run(inputs, outputs, params)
     missing = sorted(name for name, place in outputs.items() if not place.exists())
     if missing:
         raise RuntimeError(f"{op} did not write {', '.join(missing)}")

@@ -6,13 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import mlspec
 from mlspec import __version__
+from mlspec.entrypoint import imported
 
 LIBRARIES = ("joblib", "keras", "lightgbm", "numpy", "polars", "scikit-learn", "scipy", "torch", "xgboost", "xgboost-cpu")
 """Libraries whose version can change what a step of ours makes; a change of version runs the steps again."""
@@ -45,7 +45,7 @@ def parts(
     the user's own modules to digests; they count where the step names an entrypoint. `environment` counts by value, `secrets`
     (variable -> store, name, key) by reference only. Raises what reading the files raises.
     """
-    module = import_module(f"mlspec.runtime.{op}")
+    module = imported(f"mlspec.runtime.{op}")
     external = getattr(module, "external", None)
     if bound and external is None and not hasattr(module, "fresh"):
         return None

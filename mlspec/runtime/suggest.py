@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlspec.diagnostic import Finding, Problem
+from mlspec.entrypoint import imported
 from mlspec.runtime.artifact import read_json, write_json
 from mlspec.runtime.hyperparameters import at, number, place_of, size
 
@@ -64,8 +65,7 @@ def _drawn(
 
 def _grid(space: Mapping[str, Json], most: int) -> Iterator[dict[str, Any]]:
     """Yield the combinations in scikit-learn's order; of a range no more values are made than can be tried."""
-    from sklearn.model_selection import ParameterGrid
-
+    selection = imported("sklearn.model_selection")
     lists = {}
     for name, one in space.items():
         there = size(one)
@@ -73,7 +73,7 @@ def _grid(space: Mapping[str, Json], most: int) -> Iterator[dict[str, Any]]:
             message, route = f"a grid cannot be laid over `{name}`, which has no steps", ("training", "tuning", "space", name)
             raise Problem(Finding("grid-without-steps", message, route, help="write `values`, or a `step`"))
         lists[name] = [at(one, place) for place in range(min(there, most))]
-    yield from ({name: one[name] for name in space} for one in ParameterGrid(lists))
+    yield from ({name: one[name] for name in space} for one in selection.ParameterGrid(lists))
 
 
 class _Law:
@@ -100,19 +100,18 @@ class _Law:
 
 def _at_random(space: Mapping[str, Json], count: int, seed: int) -> list[dict[str, Any]]:
     """Draw trials; none twice where every range can be counted and is short."""
-    from sklearn.model_selection import ParameterSampler
-
+    selection = imported("sklearn.model_selection")
     laws = {
         name: [at(one, place) for place in range(there)] if (there := size(one)) and there <= SHORT else _Law(one)
         for name, one in space.items()
     }
-    return [{name: one[name] for name in space} for one in ParameterSampler(laws, count, random_state=seed)]
+    return [{name: one[name] for name in space} for one in selection.ParameterSampler(laws, count, random_state=seed)]
 
 
 def _bayesian(space: Mapping[str, Json], count: int, seed: int, before: Sequence[Json], *, greater: bool) -> list[dict[str, Any]]:
     """Ask Optuna's tree-structured Parzen estimator, which knows of the trials before; those of one round keep apart."""
     try:
-        import optuna
+        optuna = imported("optuna")
     except ModuleNotFoundError as missing:
         message = f"a Bayesian search needs {missing.name}, which is not installed"
         raise Problem(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from mlspec.entrypoint import imported
 from mlspec.sources import Columns, Readable
 
 
@@ -27,9 +28,9 @@ class Sklearn(Readable):
         return hashlib.sha256(self._table().write_csv().encode()).hexdigest()
 
     def _table(self) -> Any:
+        datasets = imported("sklearn.datasets")  # and NumPy with it
         import numpy as np
         import polars as pl
-        from sklearn import datasets
 
         bunch: Any = getattr(datasets, f"load_{self.dataset}")()
         names = [str(name) for name in bunch.feature_names]
