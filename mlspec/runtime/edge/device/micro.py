@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # where PYTHONSAFEPATH is set, it is not there by itself
+
 import numpy as np
 from runner import Numbers, real, whole
 from tflite_micro.python.tflite_micro import runtime
