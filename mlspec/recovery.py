@@ -217,7 +217,8 @@ class Mender:
         if keyless:
             return missing_colon(self.original, start + column, end)
         noticed = ("these lines do not fit it", fault.start, fault.end)
-        if cut.way == "key" and column % self.step == 0 and self._number(fault.start) == cut.line + 1:
+        follows = not any(self._content(one) for one in range(cut.line + 1, self._number(fault.start)))
+        if cut.way == "key" and column % self.step == 0 and follows:
             key = _KEY.match(line)
             value = start + key.end() if key else start + column
             value += len(self.original[value:end]) - len(self.original[value:end].lstrip())

@@ -221,6 +221,7 @@ def test_two_syntax_faults_are_told_each_on_its_line() -> None:
         ("a:\n  b: [1, 2\n  c: 3\nd: 4\n", {"a": {"b": None, "c": 3}, "d": 4}, (("a", "b"),), [(2, "unclosed-bracket")]),
         ("a:\n  b: 1\n   c: 3\n  d: 4\n", {"a": {"b": 1, "d": 4}}, None, [(3, "unexpected-colon")]),
         ("a:\n b: 1\n  c: 3\n  d: 4\n", {"a": {"c": 3, "d": 4}}, None, [(2, "bad-indentation")]),
+        ("a: {b: 1}\n\n  c:\n    d: 4\n", {"a": {"c": {"d": 4}}}, (("a",),), [(3, "bad-indentation")]),
         ("a:\n  - x: 1\n    y: 2\n  - x: [\n    y: 3\n", {"a": [{"x": 1, "y": 2}, {"x": None, "y": 3}]}, (("a", 1, "x"),), [(4, "unclosed-bracket")]),
         ("a\n  b: 1\nc: 2\n", {"c": 2}, ((), ("a",)), [(1, "missing-colon")]),
         ("a: 1\nb: ]\nc: }\nd: 4\n", {"a": 1, "b": None, "c": None, "d": 4}, (("b",), ("c",)), [(2, "missing-value"), (3, "missing-value")]),
