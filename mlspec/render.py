@@ -283,7 +283,9 @@ _AMBIGUOUS = re.compile(r"(?i)y|n|yes|no|on|off|true|false|null|nan|inf")
 
 def yaml(value: Any) -> str:
     """Write plain data as block YAML in the order given; a string that YAML 1.1 or 1.2 could read as something else is quoted."""
-    return "".join(f"{line}\n" for line in _yaml_lines(value))
+    # a block of text at the very top would stand where tags, comments and ends of documents do
+    lines = [_yaml_scalar(value)] if isinstance(value, str) else _yaml_lines(value)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _yaml_lines(value: Any) -> list[str]:

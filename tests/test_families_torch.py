@@ -550,7 +550,10 @@ def test_without_a_place_for_states_it_is_said(caplog: pytest.LogCaptureFixture,
     from mlspec.runtime.checkpoints import opened
 
     monkeypatch.delenv("MLSPEC_CHECKPOINTS", raising=False)
-    monkeypatch.setattr(logging.getLogger("mlspec.run"), "disabled", False)  # as libraries that set up logging leave it
+    for name, value in (("disabled", False), ("propagate", True)):  # libraries that set up logging may have left it otherwise
+        monkeypatch.setattr(logging.getLogger("mlspec.run"), name, value)
+    monkeypatch.setattr(logging.root.manager, "disable", 0)
+    caplog.set_level(logging.WARNING, logger="mlspec.run")
     family = families.load({"kind": "torch.mlp"}, "classification")
     assert opened(family, {"training": ALL_STATES}) is None
     assert "set MLSPEC_CHECKPOINTS" in caplog.text

@@ -13,7 +13,7 @@ from typing import Any
 
 import jinja2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -116,6 +116,8 @@ def test_toml_round_trips(value: dict[str, Any]) -> None:
     assert tomllib.loads(f"x = {render.toml(value)}")["x"] == value
 
 
+@example("\n#")
+@example('!!python/object"\n')
 @settings(max_examples=600, deadline=None)
 @given(st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), words), lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(words, inner, max_size=4)), max_leaves=12))  # fmt: skip
 @pytest.mark.slow
