@@ -89,8 +89,7 @@ def _convolution(
     if rank != len(weight.shape):
         raise cannot("a convolution of tensors without an axis for rows has no form in tensor operations", ROUTE)
     value, places = image(program, x)
-    kernel = number(weight)
-    kernel = _spread(kernel if rank == 4 else kernel[..., None], _pair(dilation, rank, 1))
+    kernel = _kernel(weight, dilation, rank)
     around = _margins(value, kernel.shape[2:], padding, rank)
     steps = _pair(stride, rank, 1)
     shift = np.zeros(len(kernel)) if bias is None else number(bias)
@@ -133,12 +132,15 @@ def _by_group(program: Program, value: Value, kernel: Array, shift: Array, steps
     return _back(program.concat(made), rank)
 
 
-def _spread(kernel: Array, dilation: Pair) -> Array:
-    if dilation == (1, 1):
+def _kernel(weight: Any, dilation: Any, rank: int) -> Array:
+    """A kernel with four axes, and with zeros between its numbers where it is dilated."""
+    kernel, (down, across) = number(weight), _pair(dilation, rank, 1)
+    kernel = kernel if rank == 4 else kernel[..., None]
+    if (down, across) == (1, 1):
         return kernel
     high, wide = kernel.shape[2:]
-    made = np.zeros((*kernel.shape[:2], (high - 1) * dilation[0] + 1, (wide - 1) * dilation[1] + 1))
-    made[:, :, :: dilation[0], :: dilation[1]] = kernel
+    made = np.zeros((*kernel.shape[:2], (high - 1) * down + 1, (wide - 1) * across + 1))
+    made[:, :, ::down, ::across] = kernel
     return made
 
 
@@ -168,8 +170,7 @@ def _transposed(
     if groups != 1 or isinstance(weight, Laid) or rank not in (3, 4):
         raise cannot("a transposed convolution in groups, or of more than two axes, has no form in tensor operations", ROUTE)
     value, places = image(program, x)
-    kernel = number(weight)
-    kernel = _spread(kernel if rank == 4 else kernel[..., None], _pair(dilation, rank, 1))[places]
+    kernel = _kernel(weight, dilation, rank)[places]
     steps, cut, more = _pair(stride, rank, 1), _pair(padding, rank, 0), _pair(output_padding, rank, 0)
     for axis in (0, 1):
         value = _zeros_between(program, value, axis, steps[axis])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from mlspec.lowering import cannot
@@ -16,17 +17,19 @@ Cell = Callable[..., list[Value]]
 
 
 def _recurrent(
-    program: Program,
     cell: Cell,
+    program: Program,
     x: Laid,
-    starts: Sequence[Any],
+    *,
+    hx: Any,
     params: Sequence[Any],
     has_biases: bool,
     num_layers: int,
     bidirectional: bool,
     batch_first: bool,
-) -> tuple[Laid, Laid]:
+) -> tuple[Laid, Laid, Absent]:
     """What each step gives, and the last states: (layers × directions, 1, hidden)."""
+    starts = hx if isinstance(hx, list | tuple) else [hx]
     if any(isinstance(one, Laid) or number(one).any() for one in starts):
         raise cannot("a recurrent layer whose first state is not zero has no form in tensor operations", ROUTE)
     time = 1 if batch_first else 0
@@ -45,40 +48,14 @@ def _recurrent(
         value = program.concat(ways)
     given = of_units(value, [(time, value.shape[1]), (2, value.shape[2])], 3)
     final = of_units(program.concat(last), [(0, len(last)), (2, last[0].width)], 3)
-    return given, final
+    return given, final, Absent("the state of an LSTM's cells after the last step")
 
 
 def _series(x: Laid, time: int) -> list[tuple[int, int]]:
     return [(axis, x.shape[axis]) for axis in (time, 2) if x.shape[axis] != 1]
 
 
-def _lstm(
-    program: Program,
-    x: Laid,
-    *,
-    hx: Sequence[Any],
-    params: Sequence[Any],
-    has_biases: bool,
-    num_layers: int,
-    bidirectional: bool,
-    batch_first: bool,
-) -> tuple[Laid, Laid, Absent]:
-    given, final = _recurrent(program, layers.lstm, x, hx, params, has_biases, num_layers, bidirectional, batch_first)
-    return given, final, Absent("the state of an LSTM's cells after the last step")
-
-
-def _gru(
-    program: Program,
-    x: Laid,
-    *,
-    hx: Any,
-    params: Sequence[Any],
-    has_biases: bool,
-    num_layers: int,
-    bidirectional: bool,
-    batch_first: bool,
-) -> tuple[Laid, Laid]:
-    return _recurrent(program, layers.gru, x, [hx], params, has_biases, num_layers, bidirectional, batch_first)
-
-
-OPERATIONS: Mapping[str, Callable[..., Any]] = {"lstm": _lstm, "gru": _gru}
+OPERATIONS: Mapping[str, Callable[..., Any]] = {
+    "lstm": partial(_recurrent, layers.lstm),
+    "gru": partial(_recurrent, layers.gru),
+}

@@ -13,7 +13,7 @@ from mlspec.lowering.traced.capture import ROUTE
 from mlspec.lowering.traced.layout import Absent, Laid, in_place, number, of_units, trailing, viewed
 from mlspec.lowering.traced.operations.numbers import alone, as_float, combined
 from mlspec.tensor import layers
-from mlspec.tensor.program import Program
+from mlspec.tensor.program import Array, Program
 
 STATISTICS = Absent("what a norm remembers of its rows")
 Axes = int | Sequence[int] | None
@@ -113,47 +113,53 @@ def _layer_norm(
 ) -> Laid:
     axes = range(len(x.axes) - len(normalized_shape), len(x.axes))
     value, found, places = trailing(program, as_float(program, x), axes)
-    factor, shift = (_of(one, usual)[places] if one is not None else usual for one, usual in ((weight, 1.0), (bias, 0.0)))
+    factor, shift = (usual if one is None else _learned(one)[places] for one, usual in ((weight, 1.0), (bias, 0.0)))
     return Laid(layers.layer_norm(program, value, factor, shift, eps), found.sizes, found.axes)
 
 
-def _of(tensor: Any, usual: float) -> Any:
+def _learned(tensor: Any) -> Array:
+    """The numbers of a norm, side by side."""
     if isinstance(tensor, Laid):
         raise cannot("a norm whose weights depend on the row has no form in tensor operations", ROUTE)
     return number(tensor).reshape(-1)
+
+
+def _given(*tensors: Any) -> list[Array | None]:
+    return [None if one is None else _learned(one) for one in tensors]
+
+
+def _by_channel(program: Program, x: Laid, weight: Array | None, bias: Array | None) -> Laid:
+    """Each channel, the second axis, times a weight and plus another; None is neither."""
+    for operation, one in (("mul", weight), ("add", bias)):
+        if one is not None:
+            x = combined(program, operation, x, one.reshape(-1, *[1] * (len(x.axes) - 2)))
+    return x
 
 
 def _learned_norm(
     program: Program, x: Laid, *, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> tuple[Laid, Absent, Absent]:
     """Batch norm by what was learned: a factor and a shift for each channel. What comes beside it serves training only."""
-    channels = (-1, *[1] * (len(x.axes) - 2))
-    factor = (1.0 if weight is None else number(weight)) / np.sqrt(number(running_var) + eps)
-    shift = (0.0 if bias is None else number(bias)) - number(running_mean) * factor
-    scaled = combined(program, "mul", x, factor.reshape(channels))
-    return combined(program, "add", scaled, shift.reshape(channels)), STATISTICS, STATISTICS
+    factor = (1.0 if weight is None else _learned(weight)) / np.sqrt(_learned(running_var) + eps)
+    shift = (0.0 if bias is None else _learned(bias)) - _learned(running_mean) * factor
+    return _by_channel(program, x, factor, shift), STATISTICS, STATISTICS
 
 
 def _own_norm(
     program: Program, x: Laid, *, weight: Any = None, bias: Any = None, training: bool = True, eps: float = 1e-5
 ) -> tuple[Laid, Absent, Absent]:
     """Each channel brought to mean 0 and variance 1 by itself: what an instance norm becomes."""
-    channels = (-1, *[1] * (len(x.axes) - 2))
     axes = [axis for axis in range(len(x.axes)) if axis != 1]
     spread = _variance(program, x, dim=axes, correction=0, keepdim=True)
     moved = combined(program, "sub", x, averaged(program, x, axes, keepdim=True))
     scaled = combined(program, "mul", moved, alone(program, "rsqrt", combined(program, "add", spread, eps)))
-    scaled = scaled if weight is None else combined(program, "mul", scaled, number(weight).reshape(channels))
-    return scaled if bias is None else combined(program, "add", scaled, number(bias).reshape(channels)), STATISTICS, STATISTICS
+    return _by_channel(program, scaled, *_given(weight, bias)), STATISTICS, STATISTICS
 
 
 def _group_norm(program: Program, x: Laid, *, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Laid:
-    channels = (-1, *[1] * (len(x.axes) - 2))
     parts = viewed(program, x, (x.shape[0], num_groups, -1))
     normed = viewed(program, _layer_norm(program, parts, normalized_shape=parts.shape[2:], eps=eps), x.shape)
-    if weight is not None:
-        normed = combined(program, "mul", normed, number(weight).reshape(channels))
-    return normed if bias is None else combined(program, "add", normed, number(bias).reshape(channels))
+    return _by_channel(program, normed, *_given(weight, bias))
 
 
 def _length(program: Program, x: Laid, *, p: Any = 2, dim: Axes = None, ord: Any = 2, keepdim: bool = False) -> Laid:  # noqa: A002
