@@ -9,11 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlspec.tensor import windows
-from mlspec.tensor.program import Array, Node, Program, Value
-
-LAYERS = ("dense", "dense_each", "conv2d", "depthwise_conv2d")
-OUTPUTS = {"dense": 0, "dense_each": 0, "conv2d": 0, "depthwise_conv2d": 3}
-"""The axis of the weights that a layer's outputs lie on."""
+from mlspec.tensor.program import OUTPUTS, Array, Node, Program, Value
 
 SAME_WITH = {"add": 0.0, "sub": 0.0, "mul": 1.0, "div": 1.0}
 """The second number with which an operation leaves the first as it is."""
@@ -73,7 +69,7 @@ class _Fuser:
             return None
         if node.operation in ("conv2d", "depthwise_conv2d") and before.operation == "pad":
             return self._padded(made, node, before, takes)
-        if before.operation not in LAYERS or before.settings["activation"] is not None:
+        if before.operation not in OUTPUTS or before.settings["activation"] is not None:
             return None
         if node.operation in ACTIVATIONS[before.operation]:
             return made.add(before.operation, *before.takes, **{**before.settings, "activation": node.operation})

@@ -20,6 +20,9 @@ Type = Literal["float32", "int32", "bool"]
 ROWS = -1
 """Stands for the number of rows in a shape."""
 
+OUTPUTS = {"dense": 0, "dense_each": 0, "conv2d": 0, "depthwise_conv2d": 3}
+"""The axis of a layer's weights that its outputs lie on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -141,7 +144,7 @@ class Program:
         activation: str | None = None,
     ) -> Value:
         """Convolve (rows, height, width, in) with a kernel (out, height, width, in); `activation` is None, "relu" or "relu6"."""
-        return self._convolution("conv2d", x, kernel, 0, bias, stride=stride, padding=padding, activation=activation)
+        return self._convolution("conv2d", x, kernel, bias, stride=stride, padding=padding, activation=activation)
 
     def depthwise_conv2d(
         self,
@@ -153,13 +156,12 @@ class Program:
         activation: str | None = None,
     ) -> Value:
         """Convolve each channel of (rows, height, width, channels) for itself: the kernel is (1, height, width, channels)."""
-        return self._convolution("depthwise_conv2d", x, kernel, 3, bias, stride=stride, padding=padding, activation=activation)
+        return self._convolution("depthwise_conv2d", x, kernel, bias, stride=stride, padding=padding, activation=activation)
 
-    def _convolution(self, operation: str, x: Value, kernel: Any, outputs: int, bias: Any, **settings: Any) -> Value:
-        """`outputs` is the axis of the kernel that the outputs lie on."""
+    def _convolution(self, operation: str, x: Value, kernel: Any, bias: Any, **settings: Any) -> Value:
         assert settings["activation"] in windows.ACTIVATIONS, f"a convolution cannot do {settings['activation']}"
         numbers = np.asarray(kernel)
-        return self.add(operation, x, self.constant(numbers), self._bias(bias, numbers.shape[outputs]), **settings)
+        return self.add(operation, x, self.constant(numbers), self._bias(bias, numbers.shape[OUTPUTS[operation]]), **settings)
 
     def pool(
         self,

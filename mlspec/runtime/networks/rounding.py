@@ -14,11 +14,9 @@ import torch
 
 from mlspec.runtime.networks.layers import Layer, Network, fitted, loaded, run
 from mlspec.runtime.networks.pruning import WEIGHTS
+from mlspec.tensor.program import OUTPUTS
 
 STEPS = 127
-OUTPUTS = {"dense": 0, "conv2d": 0, "depthwise_conv2d": 3}
-"""The axis of a layer's weights that its outputs lie on."""
-
 FIXED = ("affine", "position")
 """Layers that do not learn here."""
 
