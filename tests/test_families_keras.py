@@ -23,6 +23,7 @@ from mlspec.lowering import handler
 from mlspec.runtime import fitting, package, pickled, predictor
 from mlspec.spec.project import unrealised, validate
 from mlspec.tensor import program as tensor
+from tests.networks import PLAIN, WRONG, is_said
 from tests.runtime.training_data import CLASSIFY, REGRESS, packaged, params, table, trained
 from tests.test_families_torch import FIT, OTHER, ROOT, SMALL, diabetes, digits
 
@@ -429,22 +430,10 @@ def test_a_model_of_the_users_is_trained(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("own")
 @pytest.mark.parametrize(
     ("name", "more", "said", "route"),
-    [
-        ("wrong_shape", {}, r"gives \(2, 11\) for 2 rows, and 10 numbers a row", ("model", "entrypoint")),
-        ("no_model", {}, r"gave Dense, which is no keras\.Model", ("model", "entrypoint")),
-        ("breaks", {}, "no rows today", None),
-        ("build", {"params": {"unit": 3}}, "unexpected keyword argument 'unit'", None),
-        ("build", {"shape": [8, 9]}, "8 × 9 = 72", ("model", "shape")),
-        ("nothing_here", {}, "has no 'nothing_here'", None),
-    ],
+    [*WRONG, ("no_model", {}, r"gave Dense, which is no keras\.Model", ("model", "entrypoint"))],
 )
 def test_what_is_wrong_with_a_model_of_the_users_is_said(name: str, more: dict[str, Any], said: str, route: Any) -> None:
-    features, target = digits()
-    with pytest.raises(Problem, match=said) as caught:
-        custom(name, **more).estimator("classification", 7).fit(features, target)
-    assert "mlspec/" not in str(caught.value)
-    if route:
-        assert caught.value.faults[0].route == route  # type: ignore[union-attr]
+    is_said(custom, digits(), name, more, said, route)
 
 
 @pytest.mark.usefixtures("own")
@@ -487,7 +476,7 @@ def test_another_process_gives_the_same_bytes(tmp_path: Path, own: Path) -> None
     made = []
     for model in MODELS:
         family = families.load(model, "classification")
-        made.append(fitting.fit(family, TASK, 7, None, features, target, {}).named_steps["model"])  # type: ignore[arg-type]
+        made.append(fitting.fit(family, TASK, 7, PLAIN, features, target, {}).named_steps["model"])
         made[-1].predict(features)  # leaves nothing in what is kept
     pickled.write(tmp_path / "here", made)
     variables = {
@@ -561,7 +550,7 @@ def test_a_training_goes_on_where_it_was(
     given = {"training": states, "checkpoints": str(tmp_path / "states"), "task": TASK, "seed": 7}
 
     def fit() -> Any:
-        return fitting.fit(family, TASK, 7, None, features, target, given).named_steps["model"]  # type: ignore[arg-type]
+        return fitting.fit(family, TASK, 7, PLAIN, features, target, given).named_steps["model"]
 
     pickled.write(tmp_path / "whole", fit())
     begin = Watch.on_epoch_begin

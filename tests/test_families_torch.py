@@ -29,6 +29,7 @@ from mlspec.lowering import networks as lowering
 from mlspec.runtime import fitting, package, pickled, predictor
 from mlspec.spec.project import unrealised, validate
 from mlspec.tensor import program as tensor
+from tests.networks import PLAIN, WRONG, is_said
 from tests.runtime.training_data import CLASSIFY, REGRESS, packaged, params, table, trained
 
 pytestmark = pytest.mark.slow
@@ -331,6 +332,7 @@ from sklearn.datasets import load_digits
 from mlspec import families
 from mlspec.runtime import fitting, pickled
 from mlspec.runtime.checkpoints import opened
+from tests.networks import PLAIN
 
 asked = json.loads(sys.argv[1])
 features, target = load_digits(return_X_y=True)
@@ -338,7 +340,7 @@ features, target = features[:400], np.array([str(one) for one in target[:400]])
 made = []
 for model in asked["models"]:
     family = families.load(model, "classification")
-    pipeline = fitting.fit(family, {"kind": "classification", "target": "digit"}, 7, None, features, target, asked["params"])
+    pipeline = fitting.fit(family, {"kind": "classification", "target": "digit"}, 7, PLAIN, features, target, asked["params"])
     made.append(pipeline.named_steps["model"])
 pickled.write(Path(sys.argv[2]), made)
 """
@@ -439,24 +441,9 @@ def test_a_module_of_the_users_is_trained() -> None:
 
 
 @pytest.mark.usefixtures("own")
-@pytest.mark.parametrize(
-    ("name", "more", "said", "route"),
-    [
-        ("wrong_shape", {}, r"gives \(2, 11\) for 2 rows, and 10 numbers a row", ("model", "entrypoint")),
-        ("no_module", {}, "gave NoneType", ("model", "entrypoint")),
-        ("breaks", {}, "no rows today", None),
-        ("build", {"params": {"unit": 3}}, "unexpected keyword argument 'unit'", None),
-        ("build", {"shape": [8, 9]}, "8 × 9 = 72", ("model", "shape")),
-        ("nothing_here", {}, "has no 'nothing_here'", None),
-    ],
-)
+@pytest.mark.parametrize(("name", "more", "said", "route"), [*WRONG, ("no_module", {}, "gave NoneType", ("model", "entrypoint"))])
 def test_what_is_wrong_with_a_module_of_the_users_is_said(name: str, more: dict[str, Any], said: str, route: Any) -> None:
-    features, target = digits()
-    with pytest.raises(Problem, match=said) as caught:
-        custom(name, **more).estimator("classification", 7).fit(features, target)
-    assert "mlspec/" not in str(caught.value)
-    if route:
-        assert caught.value.faults[0].route == route  # type: ignore[union-attr]
+    is_said(custom, digits(), name, more, said, route)
 
 
 def test_settings_of_a_module_of_the_users_are_checked() -> None:
@@ -521,7 +508,7 @@ def test_a_training_goes_on_where_it_was(
     family = families.load({"kind": "torch.cnn", "params": {**SMALL["torch.cnn"], "epochs": 4, "dropout": 0.3}}, "classification")
     task = {"kind": "classification", "target": "digit"}
     given = {"training": ALL_STATES, "checkpoints": str(tmp_path), "task": task, "seed": 7}
-    whole = fitting.fit(family, task, 7, None, features, target, given).named_steps["model"]  # type: ignore[arg-type]
+    whole = fitting.fit(family, task, 7, PLAIN, features, target, given).named_steps["model"]
     steps, step = [], training._Training._step
     monkeypatch.setattr(
         training._Training, "_step", lambda self, places: (steps.append(1), broken(len(steps)), step(self, places))
@@ -532,18 +519,18 @@ def test_a_training_goes_on_where_it_was(
             raise Broken
 
     with pytest.raises(Broken):
-        fitting.fit(family, task, 7, None, features, target, given)  # type: ignore[arg-type]
+        fitting.fit(family, task, 7, PLAIN, features, target, given)
     newest = max(tmp_path.glob("*/*.state"))
     assert newest.stem == f"{10:012d}"
     newest.write_bytes(newest.read_bytes()[:-1])  # torn by a full disk: the one before counts
     caplog.set_level("INFO")
-    again = fitting.fit(family, task, 7, None, features, target, given).named_steps["model"]  # type: ignore[arg-type]
+    again = fitting.fit(family, task, 7, PLAIN, features, target, given).named_steps["model"]
     assert len(steps) == 11 + 7
     assert "training goes on in epoch 3 of 4, after 1 batches" in caplog.text
     assert again.history_ == whole.history_
     np.testing.assert_array_equal(again.predict_proba(features), whole.predict_proba(features))
     other = {**given, "seed": 8}
-    fitting.fit(family, task, 8, None, features, target, other)  # type: ignore[arg-type]
+    fitting.fit(family, task, 8, PLAIN, features, target, other)
 
 
 def test_without_a_place_for_states_it_is_said(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -113,9 +113,6 @@ class Family(Kind):
     def estimator(self, task: str, seed: int) -> Any:
         """Return the unfitted estimator: it fits a float64 matrix, and gives `predict_proba` where the task is classification."""
         raise NotImplementedError
-
-    def see(self, estimator: Any, shape: Sequence[int]) -> None:
-        """Tell an unfitted estimator the shape of the one array that a row's features are of; empty where they are of more."""
 
     def instruct(self, estimator: Any, training: Mapping[str, Any], states: Any) -> None:
         """Tell an unfitted estimator what the spec's `training` asks for, where a family is trained in rounds of ours.

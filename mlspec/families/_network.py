@@ -89,8 +89,9 @@ class NetworkFamily(Family):
             **self.params.settings(),
         )
 
-    def see(self, estimator: Any, shape: Sequence[int]) -> None:
+    def inform(self, estimator: Any, featurizer: Any) -> None:
         """A row that is one array is read in its own shape, where `shape` does not say another."""
+        shape: Sequence[int] = featurizer.shape_
         wanted = {"row": (), "sequence": (2,), "image": (2, 3)}[self.usual]
         if estimator.shape is None and len(shape) in wanted:
             estimator.set_params(shape=[*shape, 1] if len(shape) < max(wanted) else [*shape])

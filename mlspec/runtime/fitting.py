@@ -78,7 +78,6 @@ def fit(
         estimator.set_params(categorical_features=featurizer.codes_ or None)
     family.inform(estimator, featurizer)
     states = checkpoints.opened(family, params or {}, features, target, *(() if lessons is None else (lessons,)))
-    family.see(estimator, getattr(featurizer, "shape_", ()))  # features may come from elsewhere
     family.instruct(estimator, (params or {}).get("training") or {}, states)
     if lessons is not None:
         estimator.lessons = lessons
