@@ -242,9 +242,9 @@ def _window(project: Project, dump: Mapping[str, Any] | None) -> dict[str, Any] 
     """The windows to make, and the column of time that they go by; None where the spec makes none."""
     if dump is None:
         return None
-    assert project.data is not None
-    by_role = [name for name, column in project.data.columns.items() if column.role == "time"]
-    return {**dump, "time": dump["time"] or next(iter([*filter(None, [project.splits.time]), *by_role]))}
+    from mlspec.spec.window import time_of
+
+    return {**dump, "time": time_of(project)}
 
 
 EMPTY_COLUMN: dict[str, Any] = {

@@ -109,9 +109,9 @@ def windows_in_time(project: Project) -> Iterator[Finding]:
     data, task = project.data, project.task
     if data is None or data.window is None or task is None:
         return
-    window, here = data.window, ("data", "window")
-    times = [name for name, column in data.columns.items() if column.role == "time"]
-    time = window.time or project.splits.time or next(iter(times), None)
+    from mlspec.spec.window import time_of
+
+    window, here, time = data.window, ("data", "window"), time_of(project)
     if time is None:
         yield Finding("missing-key", "`time` is missing", here, help="name the column that says when a row was", on="key")
     for index, name in enumerate(window.values):

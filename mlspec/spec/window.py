@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -10,6 +10,9 @@ from mlspec.fields import Many
 from mlspec.kinds import Section
 from mlspec.quantity import Duration
 from mlspec.spec.text import Count, Text
+
+if TYPE_CHECKING:
+    from mlspec.spec.project import Project
 
 
 class Window(Section):
@@ -36,3 +39,11 @@ class Window(Section):
     by: Text | None = Field(
         None, description="The column that tells several series apart; no window reaches from one into another."
     )
+
+
+def time_of(project: Project) -> str | None:
+    """Return the column of time that the windows of a spec go by; None where nothing names one."""
+    assert project.data is not None
+    assert project.data.window is not None
+    by_role = (name for name, column in project.data.columns.items() if column.role == "time")
+    return project.data.window.time or project.splits.time or next(by_role, None)

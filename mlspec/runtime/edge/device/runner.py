@@ -68,7 +68,7 @@ class Model:
 
 def feed(rows: Sequence[Row], about: Mapping[str, Any]) -> Numbers:
     """Return the numbers that a model takes, a row for each: NaN where missing, for a word its place, -1 if unknown."""
-    inputs = [(one, {word: at for at, word in enumerate(one.get("values", ()))}) for one in about["inputs"]]
+    inputs = [(one, {word: at for at, word in enumerate(one["values"])}) for one in about["inputs"]]
     steps = [{**one, "known": known_terms(one["how"])} if one["kind"] == "tfidf" else one for one in about["computed"]]
     fed = np.empty((len(rows), sum(one.get("size", 1) for one, _ in inputs)), dtype=np.float32)
     for at, row in enumerate(rows):
