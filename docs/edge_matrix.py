@@ -15,7 +15,7 @@ import platform
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import import_module
@@ -145,7 +145,18 @@ def _network(kind: str, **params: Any) -> Case:
     return Case("digits", {"kind": kind, "params": params})
 
 
-TORCH = {"device": "cpu", "learning_rate": 0.003}
+def _deep(library: str, own: str, shape: Sequence[int]) -> Iterator[tuple[str, Case]]:
+    """The networks of a library, the last one by a function of this file that is told of rows in a shape."""
+    how = {"device": "cpu", "learning_rate": 0.003}
+    yield f"{library}.mlp", _network(f"{library}.mlp", epochs=30, **how)
+    yield f"{library}.cnn", _network(f"{library}.cnn", epochs=20, shape=[8, 8, 1], **how)
+    yield f"{library}.rnn, lstm", _network(f"{library}.rnn", epochs=20, shape=[8, 8], **how)
+    yield f"{library}.rnn, gru", _network(f"{library}.rnn", epochs=20, shape=[8, 8], cell="gru", **how)
+    yield f"{library}.transformer", _network(f"{library}.transformer", epochs=20, shape=[8, 8], **how)
+    place = {"kind": f"{library}.custom", "entrypoint": f"docs.edge_matrix:{own}", "shape": [*shape]}
+    yield f"{library}.custom", Case("digits", {**place, "fit": {"epochs": 20, **how}})
+
+
 FOREST = {"n_estimators": 50, "min_samples_leaf": 5}
 CASES: Mapping[str, Case] = {
     "sklearn.dummy": Case("churn", {"kind": "sklearn.dummy"}, TABLE),
@@ -165,28 +176,8 @@ CASES: Mapping[str, Case] = {
     "xgboost, a number": _trees("xgboost", "charges", n_estimators=100),
     "lightgbm": _trees("lightgbm", n_estimators=100),
     "sklearn.mlp": _network("sklearn.mlp"),
-    "torch.mlp": _network("torch.mlp", epochs=30, **TORCH),
-    "torch.cnn": _network("torch.cnn", epochs=20, shape=[8, 8, 1], **TORCH),
-    "torch.rnn, lstm": _network("torch.rnn", epochs=20, shape=[8, 8], **TORCH),
-    "torch.rnn, gru": _network("torch.rnn", epochs=20, shape=[8, 8], cell="gru", **TORCH),
-    "torch.transformer": _network("torch.transformer", epochs=20, shape=[8, 8], **TORCH),
-    "torch.custom": Case("digits", {
-        "kind": "torch.custom",
-        "entrypoint": "docs.edge_matrix:own_module",
-        "shape": [8, 8, 1],
-        "fit": {"epochs": 20, **TORCH},
-    }),
-    "keras.mlp": _network("keras.mlp", epochs=30, **TORCH),
-    "keras.cnn": _network("keras.cnn", epochs=20, shape=[8, 8, 1], **TORCH),
-    "keras.rnn, lstm": _network("keras.rnn", epochs=20, shape=[8, 8], **TORCH),
-    "keras.rnn, gru": _network("keras.rnn", epochs=20, shape=[8, 8], cell="gru", **TORCH),
-    "keras.transformer": _network("keras.transformer", epochs=20, shape=[8, 8], **TORCH),
-    "keras.custom": Case("digits", {
-        "kind": "keras.custom",
-        "entrypoint": "docs.edge_matrix:own_model",
-        "shape": [8, 8],
-        "fit": {"epochs": 20, **TORCH},
-    }),
+    **dict(_deep("torch", "own_module", [8, 8, 1])),
+    **dict(_deep("keras", "own_model", [8, 8])),
     "custom": Case("digits", {"kind": "custom", "entrypoint": "docs.edge_matrix:own_estimator"}),
 }  # fmt: skip
 
