@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from mlspec.diagnostic import Finding, Problem
+from mlspec.exports._answers import AGREEING, EQUAL, classes_of
 from mlspec.exports._export import INPUT, METADATA, OUTPUT, Export, equalised, nothing_to_quantize
 from mlspec.fields import fault
 
@@ -26,12 +27,6 @@ if TYPE_CHECKING:
     from mlspec.tensor.program import Program
 
 FILE = "model.xml"
-
-DISAGREEING = 0.01
-"""The most labels, as a share, that accuracy control may let change, whatever `max_drop`: what the proof of `int8` allows."""
-
-TIED = 1e-6
-"""Two probabilities that differ by no more are equal, as in the proof."""
 
 TELLING = 1e-4
 """How much probabilities count beside labels where layers are ranked: less than a row of any number that is judged."""
@@ -199,7 +194,8 @@ class _Judge:
 
     def most(self, max_drop: float) -> float:
         """Return how much less than 1 is enough."""
-        return min(max_drop, DISAGREEING) + TELLING if self.about["classes"] else max_drop
+        # whatever `max_drop` is, the proof allows no more labels to change
+        return min(max_drop, round(1 - AGREEING, 6)) + TELLING if self.about["classes"] else max_drop
 
     def __call__(self, model: Any, items: Iterable[tuple[Any, Any]]) -> tuple[float, list[float]]:
         """Judge some of the items, as NNCF asks for it: as a whole, and each."""
@@ -216,22 +212,12 @@ class _Judge:
         apart: np.ndarray[Any, Any] = np.abs(found - wanted).mean(axis=1)
         if not self.about["classes"]:
             return 1.0 - apart / (self.wanted.std() or 1.0)
-        labels = self._labels(found)
-        same = labels == self._labels(wanted)
+        labels = classes_of(found, self.about)
+        same = labels == classes_of(wanted, self.about)
         if self.about["threshold"] is None:
-            same |= wanted[np.arange(len(labels)), labels] >= wanted.max(axis=1) - TIED
+            same |= wanted[np.arange(len(labels)), labels] >= wanted.max(axis=1) - EQUAL
         near: np.ndarray[Any, Any] = same - TELLING * apart
         return near
-
-    def _labels(self, scores: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        import numpy as np
-
-        classes, positive, threshold = (self.about[name] for name in ("classes", "positive", "threshold"))
-        labels: np.ndarray[Any, Any] = scores.argmax(axis=1)
-        if threshold is not None and positive in classes:
-            place = classes.index(positive)
-            labels = np.where(scores[:, place] >= threshold, place, 1 - place)
-        return labels
 
 
 def _scores(model: Any, rows: Iterable[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mlspec.diagnostic import Finding, Problem
+from mlspec.exports._answers import AGREEING, EQUAL, classes_of
 from mlspec.runtime import metric
 from mlspec.runtime.artifact import finite
 from mlspec.runtime.evaluate import Judge
@@ -31,10 +32,6 @@ OFF = 1e-4
 """A row is off where a probability (or a number, as a share of the largest one) differs by more."""
 
 
-EQUAL = 1e-6
-"""Two probabilities of the source that differ by no more are equal: its sums in float64 have no more meaning than that."""
-
-
 @dataclass(frozen=True, slots=True)
 class Tolerance:
     """What is asked of an export by how its numbers are shortened: label agreement, and the largest difference."""
@@ -45,12 +42,12 @@ class Tolerance:
 
 TOLERANCES = {
     "none": Tolerance(0.999, 1e-4),
-    "float16": Tolerance(0.99, 5e-3),
-    "weights": Tolerance(0.99, None),
-    "dynamic": Tolerance(0.99, None),
-    "int16x8": Tolerance(0.99, None),
-    "int8": Tolerance(0.99, None),
-    "int8_aware": Tolerance(0.99, None),
+    "float16": Tolerance(AGREEING, 5e-3),
+    "weights": Tolerance(AGREEING, None),
+    "dynamic": Tolerance(AGREEING, None),
+    "int16x8": Tolerance(AGREEING, None),
+    "int8": Tolerance(AGREEING, None),
+    "int8_aware": Tolerance(AGREEING, None),
 }
 """For float32: half of a unit in the last place of a probability, many times over, is far below 1e-4; a difference above it is
 another model. Eight bits hold 256 steps, so that no bound on a probability holds for all: there labels and metrics decide."""
@@ -111,14 +108,10 @@ def answers(found: Array, source: Answers, about: Mapping[str, Any]) -> Answers:
     if not classes:
         return metric.measured(source.truth, found[:, 0].astype(float))
     labels = np.asarray(classes)
-    guess = labels[found.argmax(axis=1)]
-    threshold, positive = about["threshold"], about["positive"]
-    if threshold is not None and positive in classes:
-        place = classes.index(positive)
-        guess = labels[np.where(found[:, place] >= threshold, place, 1 - place)]
+    guess = labels[classes_of(found, about)]
     truth = np.asarray(source.labels)[source.truth]
     # sums of float32 may end a digit above 1, which metrics refuse; how far they really are off is parity's to say
-    return metric.classified(truth, guess, np.clip(found.astype(float), 0.0, 1.0), list(classes), positive)
+    return metric.classified(truth, guess, np.clip(found.astype(float), 0.0, 1.0), list(classes), about["positive"])
 
 
 def parity(source: Answers, exported: Answers, found: Array, threshold: float | None) -> Json:
