@@ -207,6 +207,7 @@ REFUSED: dict[str, tuple[Shape, Any, str]] = {
     "states of cells": ((6, 3), Told(lambda m, x: m.layers(x)[1][1][0], layers=nn.LSTM(3, 5, batch_first=True)), "state of an LSTM's cells"),
     "fewer rows than there were": ((4,), Told(lambda m, x: x.sum(0, keepdim=True)), "rows at once"),
     "first states": ((6, 3), Told(lambda m, x: m.layers(x, torch.ones(1, len(x), 5))[1][0], layers=nn.GRU(3, 5, batch_first=True)), "first state is not zero"),
+    "weights of a norm that are the row's": ((4,), Told(lambda m, x: nn.functional.group_norm(x, 2, weight=x[0])), "norm whose weights depend"),
     "several results": ((4,), Told(lambda m, x: (x, x)), "does not give one tensor"),
 }  # fmt: skip
 
